@@ -1,0 +1,30 @@
+/* message.h -- what travels between operators and through rings: batch, watermark, barrier or end.
+ *
+ * A batch message owns one reference to its batch and, when only some rows are meant, one to the
+ * selection. Order on an edge is the order of meaning: a watermark speaks about the batches that
+ * come after it, a barrier separates the epochs before and after it, nothing follows an end.
+ */
+#ifndef PS_QUEUE_MESSAGE_H
+#define PS_QUEUE_MESSAGE_H
+
+#include "arrow/batch.h"
+
+typedef enum ps_message_kind {
+    PS_MESSAGE_NONE = 0,
+    PS_MESSAGE_BATCH,
+    PS_MESSAGE_WATERMARK,
+    PS_MESSAGE_BARRIER,
+    PS_MESSAGE_END,
+} ps_message_kind;
+
+typedef struct ps_message {
+    ps_message_kind kind;
+    ps_batch *batch;         /* batch */
+    ps_selection *selection; /* batch: NULL = all rows */
+    int64_t value;           /* watermark: the time; barrier: the epoch */
+} ps_message;
+
+/* Releases what the message owns and makes it NONE. */
+void ps_message_clear(ps_message *message);
+
+#endif
