@@ -1,0 +1,1 @@
+"""The compiled modules and the shared core they link."""
