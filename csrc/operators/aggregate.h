@@ -1,0 +1,31 @@
+/* aggregate.h -- keyed or global aggregation over windows: the stateful heart of the engine. */
+#ifndef PS_OPERATORS_AGGREGATE_H
+#define PS_OPERATORS_AGGREGATE_H
+
+#include "operators/op.h"
+#include "state/agg_spec.h"
+#include "window/window.h"
+
+/* Everything an aggregate is made of; borrowed during the calls below. */
+typedef struct ps_aggregate_args {
+    const ps_expr *expr;
+    const int32_t *keys;            /* roots in expr */
+    const char *const *key_names;
+    int32_t key_count;
+    ps_window window;
+    int32_t event_time;             /* column of the input, -1 = none */
+    const ps_agg_spec *aggregates;
+    int32_t aggregate_count;
+} ps_aggregate_args;
+
+/* Checks types and makes the output schema: keys, window_start, window_end, aggregates. */
+PS_MUST_CHECK ps_status ps_aggregate_schema(ps_mem *mem, const ps_schema *input,
+                                            const ps_aggregate_args *args, ps_schema **out,
+                                            ps_error *err);
+/* One shard's instance. input and output schema are retained. The caller then sets id, shard,
+ * shard_count, next and snapshot. */
+PS_MUST_CHECK ps_status ps_aggregate_create(ps_mem *mem, ps_schema *input, ps_schema *output,
+                                            const ps_aggregate_args *args, ps_operator **out,
+                                            ps_error *err);
+
+#endif
