@@ -1,0 +1,102 @@
+# The commands of the project. Everything runs in the active virtual environment, or in .venv
+# (made on first use) when none is active. Build directories live in build/, one a flavour.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+
+ENV := $(or $(VIRTUAL_ENV),$(CURDIR)/.venv)
+PY := $(ENV)/bin/python
+export PATH := $(ENV)/bin:$(PATH)
+export CMAKE_GENERATOR := Ninja
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+READY := $(ENV)/.pystream-ready
+T ?= 60
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs -r ls 2>/dev/null)
+EDITABLE := install -q --no-deps --no-build-isolation -e .
+# Of the programs that share memory between threads; Python under ThreadSanitizer is noise.
+THREADED := ^test_(ring|inbox|park|worker|engine|exchange)
+# Programs for a type checker and the house rules have nothing to sanitize.
+UNSANITIZED := --ignore=tests/tidy --ignore=tests/typing
+WITHOUT_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+.PHONY: build test ctest lint format tidy sanitize tsan fuzz bench bench-toy bench-compare ci clean
+
+$(READY): pyproject.toml
+	test -x $(PY) || python3 -m venv $(ENV)
+	$(PY) -m pip install -q 'scikit-build-core>=0.11' 'cython>=3.1' 'cython-cmake>=0.2' 'cmake>=3.25' ninja
+	$(PY) -m pip install -q --no-build-isolation -Cbuild-dir=build/dev \
+	    -Ccmake.define.PYSTREAM_WERROR=ON -Ccmake.define.PYSTREAM_TESTS=ON -e '.[test,dev,bench]'
+	touch $@
+
+build: $(READY) ## editable build, C tests included
+	$(PY) -m pip $(EDITABLE) -Cbuild-dir=build/dev \
+	    -Ccmake.define.PYSTREAM_WERROR=ON -Ccmake.define.PYSTREAM_TESTS=ON
+
+ctest: build
+	ctest --test-dir build/dev --output-on-failure -j $(JOBS)
+
+test: ctest ## C tests, then Python tests without the slow ones
+	$(PY) -m pytest -m 'not slow'
+
+lint: build ## everything that reads the code without running it
+	ruff check .
+	ruff format --check .
+	mypy --strict pystream
+	clang-format --dry-run -Werror $(C_FILES)
+	cython-lint pystream/_native
+
+format: $(READY)
+	ruff check --fix-only --quiet .
+	ruff format .
+	clang-format -i $(C_FILES)
+
+tidy: build ## the house rules
+	$(PY) -m pytest tests/tidy
+
+# The second environment sees the packages of the first, but not its editable install.
+build/asan-env/bin/python: $(READY)
+	$(PY) -m venv --clear --without-pip build/asan-env
+	$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    > "$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_packages.pth"
+
+sanitize: build/asan-env/bin/python ## C and Python tests, bad memory and undefined behaviour abort
+	$(PY) -m pip --python build/asan-env/bin/python $(EDITABLE) -Cbuild-dir=build/asan \
+	    -Ccmake.build-type=Debug -Ccmake.define.PYSTREAM_TESTS=ON \
+	    -Ccmake.define.PYSTREAM_SANITIZE=address,undefined
+	ASAN_OPTIONS=detect_leaks=1 ctest --test-dir build/asan --output-on-failure -j $(JOBS)
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	    LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so)" \
+	    build/asan-env/bin/python -m pytest -m 'not slow' --hypothesis-profile=quick \
+	    --timeout=600 -p no:cacheprovider $(UNSANITIZED)
+
+tsan: $(READY) ## C tests of everything threaded
+	cmake --preset tsan --log-level=WARNING
+	cmake --build build/tsan
+	$(WITHOUT_ASLR) ctest --test-dir build/tsan --output-on-failure --no-tests=ignore -R '$(THREADED)'
+
+fuzz: $(READY) ## every fuzz target for T seconds
+	cmake --preset fuzz --log-level=WARNING
+	cmake --build build/fuzz
+	for target in $$(find build/fuzz -maxdepth 1 -name 'fuzz_*' -type f -perm -u+x); do \
+	    corpus=build/fuzz/corpus/$$(basename $$target); mkdir -p $$corpus; \
+	    seeds=tests/fuzz/corpus/$$(basename $$target); test -d $$seeds || seeds=; \
+	    $$target -max_total_time=$(T) $$corpus $$seeds; \
+	done
+
+bench: build ## throughput beside the C limits and beside other engines
+	$(PY) -m pytest bench -q --benchmark-only
+
+bench-toy: build ## every benchmark at toy size, so that none rots
+	PYSTREAM_BENCH_TOY=1 $(PY) -m pytest bench -q
+
+bench-compare: build ## make bench-compare BASE=main HEAD=HEAD
+	$(PY) bench/compare.py $(or $(BASE),main) $(or $(HEAD),HEAD)
+
+ci: lint tidy ctest sanitize tsan ## what must pass before a change lands
+	$(MAKE) fuzz T=5
+	$(MAKE) bench-toy
+
+clean:
+	rm -rf build dist
