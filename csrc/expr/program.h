@@ -30,6 +30,9 @@ typedef struct ps_expr ps_expr;       /* a forest of nodes being built */
 typedef struct ps_program ps_program; /* compiled */
 
 PS_API PS_MUST_CHECK ps_status ps_expr_create(ps_mem *mem, ps_expr **out, ps_error *err);
+/* Another owner (a plan that compiles it again for each shard): destroy then drops one reference.
+ * Nodes are only ever added, so a root stays what it was. */
+void ps_expr_retain(ps_expr *expr);
 PS_API void ps_expr_destroy(ps_expr *expr); /* NULL allowed */
 
 /* Each fills *node with the number of the new node. */

@@ -21,6 +21,8 @@
 #ifndef PS_OPERATORS_OP_H
 #define PS_OPERATORS_OP_H
 
+#include <stdatomic.h>
+
 #include "queue/message.h"
 
 typedef struct ps_operator ps_operator;
@@ -66,7 +68,8 @@ struct ps_operator {
     ps_mem *mem;
     ps_schema *input;    /* retained by the implementation */
     ps_schema *output;
-    ps_snapshot_sink *snapshot; /* set by the task */
+    ps_snapshot_sink *snapshot; /* set by the task; NULL: nobody wants the state */
+    int64_t emitted;            /* messages passed on so far: how a task sees that resume did work */
     ps_operator_stats stats;
 };
 
@@ -76,12 +79,30 @@ void ps_operator_init(ps_operator *op, const ps_operator_calls *calls, ps_mem *m
 /* Releases the schemas; the implementation's close calls it. */
 void ps_operator_fini(ps_operator *op);
 
-/* Hand a message to the next operator, count it, and stamp errors with the operator's name. */
+/* Adds to a counter that this thread alone writes. */
+static inline void ps_stat_add(_Atomic int64_t *counter, int64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+static inline void ps_stat_set(_Atomic int64_t *counter, int64_t value)
+{
+    atomic_store_explicit(counter, value, memory_order_relaxed);
+}
+static inline int64_t ps_stat_get(const _Atomic int64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Hand a message to the next operator, count it, and stamp errors with the operator's name.
+ * A batch without rows goes nowhere. */
 PS_MUST_CHECK ps_status ps_emit_batch(ps_operator *op, ps_batch *batch, ps_selection *selection,
                                       ps_error *err);
 PS_MUST_CHECK ps_status ps_emit_watermark(ps_operator *op, int64_t watermark, ps_error *err);
 PS_MUST_CHECK ps_status ps_emit_barrier(ps_operator *op, int64_t epoch, ps_error *err);
 PS_MUST_CHECK ps_status ps_emit_end(ps_operator *op, ps_error *err);
+/* For on_barrier: hands one batch of state to the task (retained by it). */
+PS_MUST_CHECK ps_status ps_snapshot_add(ps_operator *op, ps_batch *state, ps_error *err);
 /* Entry from outside the chain: the same as an emit of an operator before `first`. */
 PS_MUST_CHECK ps_status ps_deliver(ps_operator *first, const ps_message *message, ps_error *err);
 

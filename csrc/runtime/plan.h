@@ -40,8 +40,8 @@ PS_API PS_MUST_CHECK ps_status ps_plan_union(ps_plan *plan, const int32_t *from,
                                              int32_t *node, ps_error *err);
 /* Output columns: the keys, then window_start and window_end (timestamps like the event time; not for
  * PS_WINDOW_NONE), then the aggregates. The event time of a window's row is window_end - 1 unit; the
- * output's event-time column is window_end. */
-PS_API PS_MUST_CHECK ps_status ps_plan_aggregate(ps_plan *plan, int32_t from, const ps_expr *expr,
+ * output's event-time column is window_end. expr is retained, everything else is copied. */
+PS_API PS_MUST_CHECK ps_status ps_plan_aggregate(ps_plan *plan, int32_t from, ps_expr *expr,
                                                  const int32_t *keys, const char *const *key_names,
                                                  int32_t key_count, const ps_window *window,
                                                  const ps_agg_spec *aggregates,
