@@ -1,6 +1,7 @@
 /* pystream.h -- the whole C surface: what Cython and cffi may call.
  *
- * Everything marked PS_API in the headers below is exported from libpystream_core; the rest is hidden.
+ * Everything marked PS_API in the headers below is exported from libpystream_core; the rest is
+ * hidden.
  */
 #ifndef PYSTREAM_H
 #define PYSTREAM_H
@@ -17,8 +18,9 @@ PS_API const char *ps_version(void);
 /* Batches at the edge (Python objects hold one reference each). */
 PS_API int64_t ps_batch_length(const ps_batch *batch);
 PS_API int64_t ps_batch_bytes(const ps_batch *batch);
-PS_API PS_MUST_CHECK ps_status ps_batch_from_arrow(ps_mem *mem, ArrowSchema *schema, ArrowArray *array,
-                                                   ps_batch **out, ps_error *err);
+PS_API PS_MUST_CHECK ps_status ps_batch_from_arrow(ps_mem *mem, ArrowSchema *schema,
+                                                   ArrowArray *array, ps_batch **out,
+                                                   ps_error *err);
 PS_API PS_MUST_CHECK ps_status ps_batch_to_arrow(ps_batch *batch, ArrowSchema *schema,
                                                  ArrowArray *array, ps_error *err);
 /* All batches (one schema) as one stream; retains them. schema: of a node, when count is 0. */

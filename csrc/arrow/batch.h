@@ -42,11 +42,12 @@ PS_API void ps_batch_release(ps_batch *batch); /* NULL allowed */
 
 /* Moves *array (a struct array matching schema) on success: its release becomes NULL, and the
  * batch's columns keep it alive. Copies nothing. Checks lengths, buffer presence and child counts:
- * PS_CORRUPT names the column. wanted: NULL, or a flag per field; unwanted columns are not looked at
- * and stay zeroed views that must not be read. */
+ * PS_CORRUPT names the column. wanted: NULL, or a flag per field; unwanted columns are not looked
+ * at and stay zeroed views that must not be read. */
 PS_MUST_CHECK ps_status ps_batch_import(ps_mem *mem, ps_schema *schema, ArrowArray *array,
                                         const bool *wanted, ps_batch **out, ps_error *err);
-/* Fills *out with a struct array over the same buffers; the receiver releases it, from any thread. */
+/* Fills *out with a struct array over the same buffers; the receiver releases it, from any
+ * thread. */
 PS_MUST_CHECK ps_status ps_batch_export(ps_batch *batch, ArrowArray *out, ps_error *err);
 /* Rows [start, start + length) as a new batch over the same buffers. */
 PS_MUST_CHECK ps_status ps_batch_slice(ps_batch *batch, int64_t start, int64_t length,
@@ -59,8 +60,8 @@ int64_t ps_batch_size_bytes(const ps_batch *batch);
 
 PS_MUST_CHECK ps_status ps_selection_create(ps_mem *mem, int64_t capacity, ps_selection **out,
                                             ps_error *err);
-void ps_selection_retain(ps_selection *selection);   /* NULL allowed */
-void ps_selection_release(ps_selection *selection);  /* NULL allowed */
+void ps_selection_retain(ps_selection *selection);  /* NULL allowed */
+void ps_selection_release(ps_selection *selection); /* NULL allowed */
 
 /* An ArrowArrayStream over a list of batches (retained); the receiver releases it. */
 PS_MUST_CHECK ps_status ps_batch_stream_export(ps_mem *mem, ps_schema *schema,

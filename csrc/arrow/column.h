@@ -1,8 +1,8 @@
 /* column.h -- a typed view of one Arrow array: what every kernel reads.
  *
- * The array's offset is already applied to `values` and `offsets` where bytes allow it; bitmaps keep
- * a bit offset. A column borrows its buffers; `owner` keeps them alive (retained by whoever stores
- * the column beyond a call). Dictionary-encoded columns: `values` are the indices (width of
+ * The array's offset is already applied to `values` and `offsets` where bytes allow it; bitmaps
+ * keep a bit offset. A column borrows its buffers; `owner` keeps them alive (retained by whoever
+ * stores the column beyond a call). Dictionary-encoded columns: `values` are the indices (width of
  * type.index), `dictionary` the values.
  */
 #ifndef PS_ARROW_COLUMN_H
@@ -13,18 +13,18 @@
 typedef struct ps_column {
     ps_type type;
     int64_t length;
-    int64_t null_count;       /* -1 unknown, 0 none */
-    const uint8_t *validity;  /* bitmap, bit i + validity_bit set = valid; NULL = all valid */
+    int64_t null_count;      /* -1 unknown, 0 none */
+    const uint8_t *validity; /* bitmap, bit i + validity_bit set = valid; NULL = all valid */
     int64_t validity_bit;
-    const void *values;       /* fixed: first value. bool: bitmap from values_bit. var: bytes base.
+    const void *values;  /* fixed: first value. bool: bitmap from values_bit. var: bytes base.
                                  views: first view. dictionary: first index */
-    int64_t values_bit;       /* bool only */
-    const void *offsets;      /* var with offsets: first offset (int32 or int64) */
+    int64_t values_bit;  /* bool only */
+    const void *offsets; /* var with offsets: first offset (int32 or int64) */
     const void *const *view_buffers; /* views: data buffers by index */
     int64_t view_buffer_count;
     const struct ps_column *dictionary; /* inside owner */
-    const ArrowArray *array;  /* the imported array (opaque types, dictionaries), inside owner */
-    int64_t array_offset;     /* rows of this view past array->offset */
+    const ArrowArray *array; /* the imported array (opaque types, dictionaries), inside owner */
+    int64_t array_offset;    /* rows of this view past array->offset */
     ps_owner *owner;
 } ps_column;
 

@@ -44,12 +44,12 @@ typedef enum ps_type_id {
 typedef enum ps_unit { PS_UNIT_NONE = 0, PS_UNIT_S, PS_UNIT_MS, PS_UNIT_US, PS_UNIT_NS } ps_unit;
 
 typedef struct ps_type {
-    uint8_t id;         /* ps_type_id of the values (for a dictionary: of its values) */
-    uint8_t index;      /* ps_type_id of the indices when dictionary-encoded, else 0 */
-    uint8_t unit;       /* ps_unit */
-    uint8_t has_zone;   /* timestamp with a time zone (its name stays in the field's ArrowSchema) */
-    int32_t width;      /* bytes of one value when fixed: 1..16 or fixed_binary's; 0 for bool, var */
-    int32_t precision;  /* decimal128 */
+    uint8_t id;        /* ps_type_id of the values (for a dictionary: of its values) */
+    uint8_t index;     /* ps_type_id of the indices when dictionary-encoded, else 0 */
+    uint8_t unit;      /* ps_unit */
+    uint8_t has_zone;  /* timestamp with a time zone (its name stays in the field's ArrowSchema) */
+    int32_t width;     /* bytes of one value when fixed: 1..16 or fixed_binary's; 0 for bool, var */
+    int32_t precision; /* decimal128 */
     int32_t scale;
 } ps_type;
 
@@ -72,7 +72,8 @@ PS_MUST_CHECK ps_status ps_type_parse(const ArrowSchema *arrow, ps_type *out, ps
 /* "int64", "timestamp[us, UTC]", "dictionary<utf8>": into text, always terminated. */
 void ps_type_describe(const ps_type *type, char *text, size_t size_bytes);
 bool ps_type_equal(const ps_type *a, const ps_type *b);
-/* A canonical Arrow format string for a plain (not dictionary, not opaque) type. zone NULL or "UTC". */
+/* A canonical Arrow format string for a plain (not dictionary, not opaque) type. zone NULL or
+ * "UTC". */
 PS_MUST_CHECK ps_status ps_type_format(const ps_type *type, const char *zone, char *text,
                                        size_t size_bytes, ps_error *err);
 
@@ -109,7 +110,8 @@ PS_MUST_CHECK ps_status ps_schema_import(ps_mem *mem, ArrowSchema *arrow, ps_sch
 PS_MUST_CHECK ps_status ps_schema_export(const ps_schema *schema, ArrowSchema *out, ps_error *err);
 /* Deep copy of one ArrowSchema; nested children and dictionary included; other_name may be NULL. */
 PS_MUST_CHECK ps_status ps_arrow_schema_copy(ps_mem *mem, const ArrowSchema *from,
-                                             const char *other_name, ArrowSchema *out, ps_error *err);
+                                             const char *other_name, ArrowSchema *out,
+                                             ps_error *err);
 void ps_schema_retain(ps_schema *schema);
 void ps_schema_release(ps_schema *schema); /* NULL allowed */
 /* Index of the first field of that name, or -1. */

@@ -45,15 +45,15 @@ ps_class ps_type_class(const ps_type *type);
 /* Bytes of one value of a class: 1, 8, 8, 8, 16. */
 size_t ps_class_width(ps_class kind);
 
-/* Loads count <= PS_CHUNK_ROWS rows: rows[0..count) when rows is not NULL, else the consecutive rows
- * [start, start + count). Dictionary-encoded columns load their values. */
+/* Loads count <= PS_CHUNK_ROWS rows: rows[0..count) when rows is not NULL, else the consecutive
+ * rows [start, start + count). Dictionary-encoded columns load their values. */
 void ps_vector_load(const ps_column *column, const uint32_t *rows, int64_t start, int64_t count,
                     ps_vector_scratch *scratch, ps_vector *out);
 
 /* Writes one output column of a known number of rows, chunk by chunk. */
 typedef struct ps_writer ps_writer;
-/* type: plain (no dictionary, not opaque). capacity: rows; the buffers are allocated here, except the
- * bytes of var-length values, which grow. */
+/* type: plain (no dictionary, not opaque). capacity: rows; the buffers are allocated here, except
+ * the bytes of var-length values, which grow. */
 PS_MUST_CHECK ps_status ps_writer_create(ps_mem *mem, const ps_type *type, int64_t capacity,
                                          ps_writer **out, ps_error *err);
 /* Appends count values (of the class of the writer's type), narrowing to the column's width. An

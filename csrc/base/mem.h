@@ -32,7 +32,7 @@ ps_status ps_mem_refused(const ps_mem *mem, size_t size_bytes, const char *what,
 PS_API int64_t ps_mem_used(const ps_mem *mem);
 PS_API int64_t ps_mem_peak(const ps_mem *mem);
 PS_API int64_t ps_mem_allocations(const ps_mem *mem); /* calls so far, for the hook */
-PS_API void ps_mem_fail_at(ps_mem *mem, int64_t nth);  /* 0 switches the hook off */
+PS_API void ps_mem_fail_at(ps_mem *mem, int64_t nth); /* 0 switches the hook off */
 
 /* Something reference-counted that keeps buffers alive. destroy runs at the last release, on
  * whichever thread that is. */

@@ -9,12 +9,12 @@
 /* Everything an aggregate is made of; borrowed during the calls below. */
 typedef struct ps_aggregate_args {
     const ps_expr *expr;
-    const int32_t *keys;            /* roots in expr */
+    const int32_t *keys; /* roots in expr */
     const char *const *key_names;
     int32_t key_count;
     ps_window window;
-    int32_t event_time;             /* column of the input, -1 = none */
-    int64_t event_time_shift;       /* added to each event time: -1 when the column is a window_end */
+    int32_t event_time;       /* column of the input, -1 = none */
+    int64_t event_time_shift; /* added to each event time: -1 when the column is a window_end */
     const ps_agg_spec *aggregates;
     int32_t aggregate_count;
 } ps_aggregate_args;

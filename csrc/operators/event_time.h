@@ -5,8 +5,8 @@
 #include "operators/op.h"
 
 /* column: a timestamp column of schema; out_of_orderness >= 0 in its unit. A null event time is
- * PS_INVALID. Passes each batch on, then the watermark (largest time so far - out_of_orderness, when
- * it grew). Rows behind the watermark of the rows before them get a late_watermark (batch.h).
+ * PS_INVALID. Passes each batch on, then the watermark (largest time so far - out_of_orderness,
+ * when it grew). Rows behind the watermark of the rows before them get a late_watermark (batch.h).
  * Watermarks from upstream other than PS_TIME_MAX are dropped. */
 PS_MUST_CHECK ps_status ps_event_time_create(ps_mem *mem, ps_schema *schema, int32_t column,
                                              int64_t out_of_orderness, ps_operator **out,

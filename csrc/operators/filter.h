@@ -6,7 +6,8 @@
 #include "operators/op.h"
 
 /* predicate: a boolean program over schema, taken. Output rows travel as a selection. */
-PS_MUST_CHECK ps_status ps_filter_create(ps_mem *mem, ps_schema *schema, ps_program *predicate_taken,
-                                         ps_operator **out, ps_error *err);
+PS_MUST_CHECK ps_status ps_filter_create(ps_mem *mem, ps_schema *schema,
+                                         ps_program *predicate_taken, ps_operator **out,
+                                         ps_error *err);
 
 #endif

@@ -3,19 +3,20 @@
  * An operator is one node of one task's chain, used by one thread at a time. The chain runs it by
  * these calls and by nothing else:
  *
- *   on_batch      rows in (batch borrowed for the call: retain it to keep it; selection may be NULL)
+ *   on_batch      rows in (batch borrowed for the call: retain it to keep it; selection may be
+ *                 NULL)
  *   on_watermark  no row below this time comes any more; PS_TIME_MAX: none comes at all
  *   on_barrier    write the state as batches with ps_snapshot_add, then pass the barrier on
  *   on_end        the input has ended (after its watermark PS_TIME_MAX): pass it on
  *   resume        do one bounded part of the work that on_watermark left (emission); *more says
  *                 whether some is left. NULL for operators that never leave work behind
- *   restore       take one batch that on_barrier wrote, perhaps in another shard count: keep the rows
- *                 of key groups this shard owns. NULL: stateless
+ *   restore       take one batch that on_barrier wrote, perhaps in another shard count: keep the
+ *                 rows of key groups this shard owns. NULL: stateless
  *   close         free everything
  *
- * on_watermark, on_barrier and on_end are passed on by the operator itself (ps_emit_*), which lets it
- * hold them back until its own output is out. An operator that has work left and gets another message
- * finishes that work first, so chunked stepping never changes an answer.
+ * on_watermark, on_barrier and on_end are passed on by the operator itself (ps_emit_*), which lets
+ * it hold them back until its own output is out. An operator that has work left and gets another
+ * message finishes that work first, so chunked stepping never changes an answer.
  * Results leave by ps_emit_batch: at most PS_BATCH_ROWS_MAX rows a batch.
  */
 #ifndef PS_OPERATORS_OP_H
@@ -29,7 +30,8 @@ typedef struct ps_operator ps_operator;
 
 typedef struct ps_operator_calls {
     const char *name; /* "filter", "aggregate", ... */
-    ps_status (*on_batch)(ps_operator *self, ps_batch *batch, ps_selection *selection, ps_error *err);
+    ps_status (*on_batch)(ps_operator *self, ps_batch *batch, ps_selection *selection,
+                          ps_error *err);
     ps_status (*on_watermark)(ps_operator *self, int64_t watermark, ps_error *err);
     ps_status (*on_barrier)(ps_operator *self, int64_t epoch, ps_error *err);
     ps_status (*on_end)(ps_operator *self, ps_error *err);
@@ -44,7 +46,7 @@ typedef struct ps_operator_stats {
     _Atomic int64_t rows_out;
     _Atomic int64_t batches_in;
     _Atomic int64_t batches_out;
-    _Atomic int64_t bytes_in;  /* sources and sinks */
+    _Atomic int64_t bytes_in; /* sources and sinks */
     _Atomic int64_t bytes_out;
     _Atomic int64_t late_rows;
     _Atomic int64_t watermark; /* last one passed on */
@@ -61,15 +63,15 @@ typedef struct ps_snapshot_sink {
 
 struct ps_operator {
     const ps_operator_calls *calls;
-    ps_operator *next;   /* downstream; NULL only for the last of a chain */
-    int32_t id;          /* node number in the plan: stable for the same query */
-    int32_t shard;       /* which of shard_count instances of this node this is */
+    ps_operator *next; /* downstream; NULL only for the last of a chain */
+    int32_t id;        /* node number in the plan: stable for the same query */
+    int32_t shard;     /* which of shard_count instances of this node this is */
     int32_t shard_count;
     ps_mem *mem;
-    ps_schema *input;    /* retained by the implementation */
+    ps_schema *input; /* retained by the implementation */
     ps_schema *output;
     ps_snapshot_sink *snapshot; /* set by the task; NULL: nobody wants the state */
-    int64_t emitted;            /* messages passed on so far: how a task sees that resume did work */
+    int64_t emitted; /* messages passed on so far: how a task sees that resume did work */
     ps_operator_stats stats;
 };
 
@@ -106,7 +108,8 @@ PS_MUST_CHECK ps_status ps_snapshot_add(ps_operator *op, ps_batch *state, ps_err
 /* Entry from outside the chain: the same as an emit of an operator before `first`. */
 PS_MUST_CHECK ps_status ps_deliver(ps_operator *first, const ps_message *message, ps_error *err);
 
-/* Key groups of shard s of n: [s * G / n, (s + 1) * G / n). The one function for routing and owning. */
+/* Key groups of shard s of n: [s * G / n, (s + 1) * G / n). The one function for routing and
+ * owning. */
 static inline int32_t ps_key_group(uint64_t hash)
 {
     return (int32_t)(hash >> 54); /* top 10 bits: PS_KEY_GROUPS is 1024 */

@@ -1,14 +1,14 @@
 /* engine.h -- a running plan: shards, rings, threads lent by the caller, results.
  *
- * With one shard everything runs inline in the driving thread. With N shards the driving thread runs
- * the source side (import, watermarks, filters, projections, partitioning by key group) and N worker
- * threads, started by the caller inside ps_engine_work, run the keyed side behind rings.
+ * With one shard everything runs inline in the driving thread. With N shards the driving thread
+ * runs the source side (import, watermarks, filters, projections, partitioning by key group) and N
+ * worker threads, started by the caller inside ps_engine_work, run the keyed side behind rings.
  * The driving thread is the only one to call push, drive, poll, barrier, finish.
  *
  *     create -> [restore]* -> (push | drive | finish_input | barrier | poll)* -> cancel? -> release
  *
- * Backpressure: drive stops taking input while a ring is full; results wait in the output ring until
- * poll takes them, and full output rings stop the shards. Memory in rings is bounded by
+ * Backpressure: drive stops taking input while a ring is full; results wait in the output ring
+ * until poll takes them, and full output rings stop the shards. Memory in rings is bounded by
  * (ring capacity) x (batch size) x edges.
  */
 #ifndef PS_RUNTIME_ENGINE_H
@@ -33,19 +33,19 @@ typedef enum ps_drive_state {
     PS_DRIVE_MORE = 0,   /* bounded work done, call again */
     PS_DRIVE_OUTPUT,     /* results wait: poll */
     PS_DRIVE_STARVED,    /* nothing to do until the caller gives input (push) */
-    PS_DRIVE_SOURCE_END, /* the stream given has ended; the caller finishes the input or gives another */
+    PS_DRIVE_SOURCE_END, /* the stream given has ended: finish the input or give another */
     PS_DRIVE_FULL,       /* rings are full and stayed so for the timeout */
     PS_DRIVE_DONE,       /* every input finished and every result polled */
 } ps_drive_state;
 
-/* Offers one struct array (moved on success; release becomes NULL) to an input. Cuts it into batches
- * of at most PS_BATCH_ROWS_MAX rows that wait inside until drive processes them. Checks it against
- * the input's schema: PS_INVALID / PS_CORRUPT name the column. */
+/* Offers one struct array (moved on success; release becomes NULL) to an input. Cuts it into
+ * batches of at most PS_BATCH_ROWS_MAX rows that wait inside until drive processes them. Checks it
+ * against the input's schema: PS_INVALID / PS_CORRUPT name the column. */
 PS_API PS_MUST_CHECK ps_status ps_engine_push(ps_engine *engine, int32_t input, ArrowArray *array,
                                               ps_error *err);
 /* A batch that another engine's output produced, without crossing the C data interface. */
-PS_API PS_MUST_CHECK ps_status ps_engine_push_batch(ps_engine *engine, int32_t input, ps_batch *batch,
-                                                    ps_error *err);
+PS_API PS_MUST_CHECK ps_status ps_engine_push_batch(ps_engine *engine, int32_t input,
+                                                    ps_batch *batch, ps_error *err);
 /* A watermark for an input that makes none of its own (results of an upstream engine). */
 PS_API PS_MUST_CHECK ps_status ps_engine_push_watermark(ps_engine *engine, int32_t input,
                                                         int64_t watermark, ps_error *err);
@@ -55,8 +55,8 @@ PS_API PS_MUST_CHECK ps_status ps_engine_finish_input(ps_engine *engine, int32_t
 /* Works until something for the caller: pulls from `stream` (may be NULL; borrowed) into `input`,
  * processes waiting input and emission, collects results. Does about budget_rows rows of input at
  * most, and returns PS_DRIVE_OUTPUT early once output_rows result rows wait (0 = at the first).
- * Waits at most timeout_ns for a ring. A stream that fails is PS_SOURCE with the stream's text; what
- * was produced before stays. */
+ * Waits at most timeout_ns for a ring. A stream that fails is PS_SOURCE with the stream's text;
+ * what was produced before stays. */
 PS_API PS_MUST_CHECK ps_status ps_engine_drive(ps_engine *engine, int32_t input,
                                                ArrowArrayStream *stream, int64_t budget_rows,
                                                int64_t output_rows, int64_t timeout_ns,
@@ -64,13 +64,15 @@ PS_API PS_MUST_CHECK ps_status ps_engine_drive(ps_engine *engine, int32_t input,
 /* Takes the next result message (kind NONE when there is none now). */
 PS_API void ps_engine_poll(ps_engine *engine, ps_message *out);
 
-/* Sends a barrier behind everything pushed so far. When it has passed every operator, poll gives the
- * barrier message and the state written is ready. One barrier at a time. */
+/* Sends a barrier behind everything pushed so far. When it has passed every operator, poll gives
+ * the barrier message and the state written is ready. One barrier at a time. */
 PS_API PS_MUST_CHECK ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, ps_error *err);
 /* State batches of the last completed barrier: number, and each with the operator it belongs to. */
 PS_API int64_t ps_engine_state_count(const ps_engine *engine);
-PS_API ps_batch *ps_engine_state_batch(const ps_engine *engine, int64_t index, int32_t *operator_id);
-/* Before the first input: gives one state batch back to its operator on every shard that owns a part. */
+PS_API ps_batch *ps_engine_state_batch(const ps_engine *engine, int64_t index,
+                                       int32_t *operator_id);
+/* Before the first input: gives one state batch back to its operator on every shard that owns a
+ * part. */
 PS_API PS_MUST_CHECK ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id,
                                                  ps_batch *state, ps_error *err);
 

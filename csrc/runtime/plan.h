@@ -1,8 +1,8 @@
 /* plan.h -- a checked tree of operators: what an engine is made from.
  *
- * Nodes are added upstream first; each call checks its arguments against the schema of its input and
- * answers the new node's number, so that a wrong query fails where it is written. A plan is immutable
- * once an engine is made from it; the engine keeps its own reference.
+ * Nodes are added upstream first; each call checks its arguments against the schema of its input
+ * and answers the new node's number, so that a wrong query fails where it is written. A plan is
+ * immutable once an engine is made from it; the engine keeps its own reference.
  *
  * An aggregate keyed by columns needs its rows sent to the shard that owns the key; the engine puts
  * the exchange in front of it when there is more than one shard. Aggregates without keys run on one
@@ -21,7 +21,8 @@ PS_API PS_MUST_CHECK ps_status ps_plan_create(ps_mem *mem, ps_plan **out, ps_err
 PS_API void ps_plan_retain(ps_plan *plan);
 PS_API void ps_plan_release(ps_plan *plan); /* NULL allowed */
 
-/* An input; *schema is moved on success. Inputs are numbered 0, 1, ... in the order they are added. */
+/* An input; *schema is moved on success. Inputs are numbered 0, 1, ... in the order they are
+ * added. */
 PS_API PS_MUST_CHECK ps_status ps_plan_source(ps_plan *plan, const char *name, ArrowSchema *schema,
                                               int32_t *node, ps_error *err);
 /* Declares the event-time column (a timestamp) and how far out of order it may come, in its unit.
@@ -38,9 +39,10 @@ PS_API PS_MUST_CHECK ps_status ps_plan_project(ps_plan *plan, int32_t from, cons
 /* Rows of all inputs, whose schemas must agree; its watermark is the least of theirs. */
 PS_API PS_MUST_CHECK ps_status ps_plan_union(ps_plan *plan, const int32_t *from, int32_t count,
                                              int32_t *node, ps_error *err);
-/* Output columns: the keys, then window_start and window_end (timestamps like the event time; not for
- * PS_WINDOW_NONE), then the aggregates. The event time of a window's row is window_end - 1 unit; the
- * output's event-time column is window_end. expr is retained, everything else is copied. */
+/* Output columns: the keys, then window_start and window_end (timestamps like the event time; not
+ * for PS_WINDOW_NONE), then the aggregates. The event time of a window's row is window_end - 1
+ * unit; the output's event-time column is window_end. expr is retained, everything else is
+ * copied. */
 PS_API PS_MUST_CHECK ps_status ps_plan_aggregate(ps_plan *plan, int32_t from, ps_expr *expr,
                                                  const int32_t *keys, const char *const *key_names,
                                                  int32_t key_count, const ps_window *window,

@@ -1,7 +1,7 @@
 /* dispatch.h -- which instruction set the kernels use: chosen at load, or forced by name.
  *
- * PYSTREAM_FORCE_ISA=base|avx2|avx512|neon picks a level at load; an unknown or unavailable name is an
- * error reported by ps_simd_status. Every level gives the same bits.
+ * PYSTREAM_FORCE_ISA=base|avx2|avx512|neon picks a level at load; an unknown or unavailable name is
+ * an error reported by ps_simd_status. Every level gives the same bits.
  */
 #ifndef PS_SIMD_DISPATCH_H
 #define PS_SIMD_DISPATCH_H

@@ -2,8 +2,8 @@
  *
  *   count        rows (no input)                         -> int64
  *   count_valid  non-null values                         -> int64
- *   sum          ints -> int64 (unsigned: uint64; past the range is PS_OVERFLOW), floats -> float64,
- *                bool -> int64, duration -> the same; no value: 0
+ *   sum          ints -> int64 (unsigned: uint64; past the range is PS_OVERFLOW), floats ->
+ *                float64, bool -> int64, duration -> the same; no value: 0
  *   mean         numbers, bool -> float64                   no value: null (also below)
  *   min max      numbers, bool, temporal, strings -> the same
  *   var std      numbers -> float64; parameter = delta degrees of freedom
@@ -34,14 +34,14 @@ typedef enum ps_agg_function {
     PS_AGG_WEIGHTED_MEAN,
 } ps_agg_function;
 
-/* One output column of an aggregation. Inputs are node numbers of the ps_expr passed beside it; -1 =
- * none. */
+/* One output column of an aggregation. Inputs are node numbers of the ps_expr passed beside it; -1
+ * = none. */
 typedef struct ps_agg_spec {
     ps_agg_function function;
-    const char *name;   /* output column */
+    const char *name; /* output column */
     int32_t input;
-    int32_t weight;     /* weighted_mean */
-    int32_t parameter;  /* var, std: delta degrees of freedom */
+    int32_t weight;    /* weighted_mean */
+    int32_t parameter; /* var, std: delta degrees of freedom */
 } ps_agg_spec;
 
 #endif

@@ -1,4 +1,5 @@
-/* key_hash.h -- the hash of a key of one or several columns: routing and owning use this one function.
+/* key_hash.h -- the hash of a key of one or several columns: routing and owning use this one
+ * function.
  *
  * Equal keys hash equally whatever their Arrow width or encoding (int32 5 and int64 5, utf8 and a
  * dictionary of utf8). Null is a value of its own. -0.0 equals 0.0 and every NaN equals every NaN.
