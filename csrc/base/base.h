@@ -6,6 +6,7 @@
 #ifndef PS_BASE_BASE_H
 #define PS_BASE_BASE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,431 @@
+/* mem.c -- the account, and where blocks come from.
+ *
+ *     below 64 KiB    malloc, aligned by hand: [ .. offset | 64-byte aligned block ]
+ *     below 2 MiB     own mapping, in eight size classes a doubling
+ *     from 2 MiB      own mapping on a 2 MiB boundary, in multiples of 2 MiB, huge pages advised
+ *
+ * First touch of a mapping costs more than most loops over it (the system zeroes each page), so
+ * freed mappings wait in a small cache of the account, at most CACHE_BYTES in all, and are handed
+ * out again; a huge one may be split. Cached bytes do not count as used.
+ * Invariant: what a block counts as depends on its size alone, so that sized frees balance.
+ * Under AddressSanitizer every block is malloc's, so that it sees each use after free.
+ */
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MALLOC_ONLY 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define MALLOC_ONLY 1
+#endif
+#ifndef MALLOC_ONLY
+#define MALLOC_ONLY 0
+#endif
+
+#define MAPPED_MIN ((size_t)64 << 10)
+#define HUGE_PAGE ((size_t)2 << 20)
+#define CACHE_BYTES ((size_t)64 << 20)
+#define CACHE_SLOTS 64
+
+typedef struct mapping {
+    uint8_t *start;
+    size_t size_bytes;
+} mapping;
+
+struct ps_mem {
+    _Atomic int64_t references;
+    _Atomic int64_t used;
+    _Atomic int64_t peak;
+    _Atomic int64_t allocations;
+    _Atomic int64_t fail_at; /* calls until one fails, 0 = never */
+    int64_t budget;          /* 0 = no limit */
+    pthread_mutex_t lock;    /* guards the cache */
+    size_t cached_bytes;
+    int32_t cached_count;
+    mapping cached[CACHE_SLOTS]; /* oldest first */
+};
+
+/* --- the account ------------------------------------------------------------------------------ */
+
+ps_status ps_mem_create(int64_t budget_bytes, ps_mem **out, ps_error *err)
+{
+    if (budget_bytes < 0) {
+        return ps_fail(err, PS_INVALID,
+                       "the memory budget is %" PRId64 " bytes, must be 0 (no limit) or more",
+                       budget_bytes);
+    }
+    ps_mem *mem = calloc(1, sizeof(*mem));
+    if (mem == NULL) {
+        return ps_fail(err, PS_NO_MEMORY, "no memory for the memory account");
+    }
+    if (pthread_mutex_init(&mem->lock, NULL) != 0) {
+        free(mem);
+        return ps_fail(err, PS_NO_MEMORY, "no mutex for the memory account");
+    }
+    atomic_init(&mem->references, 1);
+    mem->budget = budget_bytes;
+    *out = mem;
+    return PS_OK;
+}
+
+void ps_mem_retain(ps_mem *mem)
+{
+    atomic_fetch_add_explicit(&mem->references, 1, memory_order_relaxed);
+}
+
+/* R1: every use of the account by a thread comes before its release of it; A1 by the last one. */
+void ps_mem_release(ps_mem *mem)
+{
+    if (mem == NULL) {
+        return;
+    }
+    if (atomic_fetch_sub_explicit(&mem->references, 1, memory_order_acq_rel) != 1) { /* R1 A1 */
+        return;
+    }
+    for (int32_t i = 0; i < mem->cached_count; i++) {
+        munmap(mem->cached[i].start, mem->cached[i].size_bytes);
+    }
+    pthread_mutex_destroy(&mem->lock);
+    free(mem);
+}
+
+/* Counts size in; false when the hook or the budget says no. */
+static bool account_take(ps_mem *mem, size_t size)
+{
+    atomic_fetch_add_explicit(&mem->allocations, 1, memory_order_relaxed);
+    if (PS_UNLIKELY(atomic_load_explicit(&mem->fail_at, memory_order_relaxed) > 0) &&
+        atomic_fetch_sub_explicit(&mem->fail_at, 1, memory_order_relaxed) == 1) {
+        return false;
+    }
+    if (PS_UNLIKELY(size > INT64_MAX / 2)) {
+        return false;
+    }
+    const int64_t bytes = (int64_t)size;
+    const int64_t used = atomic_fetch_add_explicit(&mem->used, bytes, memory_order_relaxed) + bytes;
+    if (PS_UNLIKELY(mem->budget != 0 && used > mem->budget)) {
+        atomic_fetch_sub_explicit(&mem->used, bytes, memory_order_relaxed);
+        return false;
+    }
+    int64_t peak = atomic_load_explicit(&mem->peak, memory_order_relaxed);
+    while (PS_UNLIKELY(used > peak)) {
+        if (atomic_compare_exchange_weak_explicit(&mem->peak, &peak, used, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+            break;
+        }
+    }
+    return true;
+}
+
+static void account_give(ps_mem *mem, size_t size)
+{
+    const int64_t before =
+        atomic_fetch_sub_explicit(&mem->used, (int64_t)size, memory_order_relaxed);
+    PS_ASSERT(before >= (int64_t)size);
+    (void)before;
+}
+
+/* --- blocks ----------------------------------------------------------------------------------- */
+
+static bool is_mapped(size_t size)
+{
+    return !MALLOC_ONLY && size >= MAPPED_MIN;
+}
+
+/* What a block of that size takes; the same for its free. SIZE_MAX never fits. */
+static size_t block_bytes(size_t size)
+{
+    if (PS_UNLIKELY(size > SIZE_MAX / 4)) {
+        return SIZE_MAX;
+    }
+    if (size >= HUGE_PAGE) {
+        return ps_align_up(size, HUGE_PAGE);
+    }
+    if (size >= MAPPED_MIN) {
+        const int log2 = 63 - __builtin_clzll(size);
+        return ps_align_up(size, (size_t)1 << (log2 - 3));
+    }
+    return ps_align_up(size == 0 ? 1 : size, 64);
+}
+
+/* malloc's blocks are 16-byte aligned, so the byte before ours is always within the raw block. */
+static void *small_alloc(size_t bytes)
+{
+    uint8_t *raw = malloc(bytes + 64);
+    if (PS_UNLIKELY(raw == NULL)) {
+        return NULL;
+    }
+    const size_t shift = 64 - ((uintptr_t)raw & 63);
+    raw[shift - 1] = (uint8_t)shift;
+    return raw + shift;
+}
+
+static void small_free(uint8_t *block)
+{
+    free(block - block[-1]);
+}
+
+static void *map_pages(size_t bytes)
+{
+    void *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return start == MAP_FAILED ? NULL : start;
+}
+
+static void *map_fresh(size_t bytes)
+{
+    if (bytes < HUGE_PAGE) {
+        return map_pages(bytes);
+    }
+    uint8_t *raw = map_pages(bytes + HUGE_PAGE);
+    if (raw == NULL) {
+        return NULL;
+    }
+    uint8_t *start = (uint8_t *)ps_align_up((uintptr_t)raw, HUGE_PAGE);
+    const size_t before = (size_t)(start - raw);
+    if (before > 0) {
+        munmap(raw, before);
+    }
+    if (before < HUGE_PAGE) {
+        munmap(start + bytes, HUGE_PAGE - before);
+    }
+#ifdef MADV_HUGEPAGE
+    (void)madvise(start, bytes, MADV_HUGEPAGE); /* only a wish: nothing depends on it */
+#endif
+    return start;
+}
+
+static void cache_remove(ps_mem *mem, int32_t index)
+{
+    mem->cached_bytes -= mem->cached[index].size_bytes;
+    mem->cached_count--;
+    memmove(&mem->cached[index], &mem->cached[index + 1],
+            (size_t)(mem->cached_count - index) * sizeof(mapping));
+}
+
+/* The newest mapping of that very size, or the front of the smallest larger huge one. */
+static void *cache_take(ps_mem *mem, size_t bytes)
+{
+    uint8_t *found = NULL;
+    pthread_mutex_lock(&mem->lock);
+    int32_t best = -1;
+    for (int32_t i = mem->cached_count - 1; i >= 0; i--) {
+        const size_t size = mem->cached[i].size_bytes;
+        if (size == bytes) {
+            best = i;
+            break;
+        }
+        if (bytes >= HUGE_PAGE && size > bytes &&
+            (best < 0 || size < mem->cached[best].size_bytes)) {
+            best = i;
+        }
+    }
+    if (best >= 0) {
+        found = mem->cached[best].start;
+        if (mem->cached[best].size_bytes == bytes) {
+            cache_remove(mem, best);
+        } else {
+            mem->cached[best].start += bytes;
+            mem->cached[best].size_bytes -= bytes;
+            mem->cached_bytes -= bytes;
+        }
+    }
+    pthread_mutex_unlock(&mem->lock);
+    return found;
+}
+
+/* Keeps the mapping, at the cost of the oldest ones; those are unmapped outside the lock. */
+static void cache_give(ps_mem *mem, uint8_t *start, size_t bytes)
+{
+    if (bytes > CACHE_BYTES / 2) {
+        munmap(start, bytes);
+        return;
+    }
+    mapping dropped[CACHE_SLOTS];
+    int32_t dropped_count = 0;
+    pthread_mutex_lock(&mem->lock);
+    while (mem->cached_count == CACHE_SLOTS || mem->cached_bytes + bytes > CACHE_BYTES) {
+        dropped[dropped_count++] = mem->cached[0];
+        cache_remove(mem, 0);
+    }
+    mem->cached[mem->cached_count++] = (mapping){start, bytes};
+    mem->cached_bytes += bytes;
+    pthread_mutex_unlock(&mem->lock);
+    for (int32_t i = 0; i < dropped_count; i++) {
+        munmap(dropped[i].start, dropped[i].size_bytes);
+    }
+}
+
+static void *block_alloc(ps_mem *mem, size_t size, bool *is_zero)
+{
+    const size_t bytes = block_bytes(size);
+    *is_zero = false;
+    if (!account_take(mem, bytes)) {
+        return NULL;
+    }
+    void *block;
+    if (!is_mapped(size)) {
+        block = small_alloc(bytes);
+    } else {
+        block = cache_take(mem, bytes);
+        if (block == NULL) {
+            block = map_fresh(bytes);
+            *is_zero = true;
+        }
+    }
+    if (PS_UNLIKELY(block == NULL)) {
+        account_give(mem, bytes);
+    }
+    return block;
+}
+
+void *ps_alloc(ps_mem *mem, size_t size_bytes)
+{
+    bool is_zero;
+    return block_alloc(mem, size_bytes, &is_zero);
+}
+
+void *ps_alloc_zeroed(ps_mem *mem, size_t size_bytes)
+{
+    bool is_zero;
+    void *block = block_alloc(mem, size_bytes, &is_zero);
+    if (block != NULL && !is_zero) {
+        memset(block, 0, ps_align_up(size_bytes, 64));
+    }
+    return block;
+}
+
+void ps_free(ps_mem *mem, void *block, size_t size_bytes)
+{
+    if (block == NULL) {
+        return;
+    }
+    const size_t bytes = block_bytes(size_bytes);
+    account_give(mem, bytes);
+    if (is_mapped(size_bytes)) {
+        cache_give(mem, block, bytes);
+    } else {
+        small_free(block);
+    }
+}
+
+void *ps_realloc(ps_mem *mem, void *block, size_t old_size, size_t new_size)
+{
+    if (block != NULL && block_bytes(old_size) == block_bytes(new_size) &&
+        is_mapped(old_size) == is_mapped(new_size)) {
+        return block;
+    }
+    void *moved = ps_alloc(mem, new_size);
+    if (moved != NULL && block != NULL) {
+        memcpy(moved, block, old_size < new_size ? old_size : new_size);
+        ps_free(mem, block, old_size);
+    }
+    return moved;
+}
+
+ps_status ps_mem_refused(const ps_mem *mem, size_t size_bytes, const char *what, ps_error *err)
+{
+    const int64_t used = ps_mem_used(mem);
+    if (mem->budget != 0 && size_bytes < SIZE_MAX / 4 &&
+        used + (int64_t)block_bytes(size_bytes) > mem->budget) {
+        return ps_fail(err, PS_BUDGET,
+                       "%s needs %zu bytes, but %" PRId64 " of the memory budget of %" PRId64
+                       " bytes are in use",
+                       what, size_bytes, used, mem->budget);
+    }
+    return ps_fail(err, PS_NO_MEMORY,
+                   "%s needs %zu bytes, which the system refused (%" PRId64 " bytes in use)", what,
+                   size_bytes, used);
+}
+
+int64_t ps_mem_used(const ps_mem *mem)
+{
+    return atomic_load_explicit(&mem->used, memory_order_relaxed);
+}
+
+int64_t ps_mem_peak(const ps_mem *mem)
+{
+    return atomic_load_explicit(&mem->peak, memory_order_relaxed);
+}
+
+int64_t ps_mem_allocations(const ps_mem *mem)
+{
+    return atomic_load_explicit(&mem->allocations, memory_order_relaxed);
+}
+
+void ps_mem_fail_at(ps_mem *mem, int64_t nth)
+{
+    atomic_store_explicit(&mem->fail_at, nth, memory_order_relaxed);
+}
+
+/* --- owners ----------------------------------------------------------------------------------- */
+
+void ps_owner_init(ps_owner *owner, void (*destroy)(ps_owner *))
+{
+    atomic_init(&owner->references, 1);
+    owner->destroy = destroy;
+}
+
+void ps_owner_retain(ps_owner *owner)
+{
+    const int64_t before = atomic_fetch_add_explicit(&owner->references, 1, memory_order_relaxed);
+    PS_ASSERT(before > 0);
+    (void)before;
+}
+
+/* R2: a thread's uses of the buffers come before its release; A2: destroy sees them all done. */
+void ps_owner_release(ps_owner *owner)
+{
+    if (owner == NULL) {
+        return;
+    }
+    const int64_t before =
+        atomic_fetch_sub_explicit(&owner->references, 1, memory_order_acq_rel); /* R2 A2 */
+    PS_ASSERT(before > 0);
+    if (before == 1) {
+        owner->destroy(owner);
+    }
+}
+
+#define BLOCK_HEADER 64
+static_assert(sizeof(ps_block) <= BLOCK_HEADER, "a block's data starts behind its header");
+
+static void block_destroy(ps_owner *owner)
+{
+    ps_block *block = (ps_block *)owner;
+    ps_mem *mem = block->mem;
+    if (block->total_bytes == BLOCK_HEADER) {
+        ps_free(mem, block->data, block->size_bytes);
+    }
+    ps_free(mem, block, block->total_bytes);
+    ps_mem_release(mem);
+}
+
+/* Mapped data gets a header of its own, so that it fills its pages exactly. */
+ps_block *ps_block_create(ps_mem *mem, size_t size_bytes)
+{
+    const bool apart = size_bytes >= MAPPED_MIN;
+    const size_t total =
+        BLOCK_HEADER + (apart ? 0 : ps_align_up(size_bytes == 0 ? 1 : size_bytes, 64));
+    ps_block *block = ps_alloc(mem, total);
+    if (block == NULL) {
+        return NULL;
+    }
+    block->data = apart ? ps_alloc(mem, size_bytes) : (uint8_t *)block + BLOCK_HEADER;
+    if (block->data == NULL) {
+        ps_free(mem, block, total);
+        return NULL;
+    }
+    ps_owner_init(&block->owner, block_destroy);
+    block->mem = mem;
+    block->size_bytes = size_bytes;
+    block->total_bytes = total;
+    ps_mem_retain(mem);
+    return block;
+}
