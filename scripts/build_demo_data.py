@@ -7,7 +7,8 @@
 What it decides, once, for everything that reads the files:
 
 - **Event time** is the scheduled departure, `time_hour` (already UTC) plus `minute`.
-- **Row order** is the order in which the flights left: by actual departure, `sched_dep + dep_delay`.
+- **Row order** is the order in which the flights left: by actual departure, which is
+  `sched_dep + dep_delay`.
   A cancelled flight never left; it stands at its scheduled time, where the airport learnt at the
   latest that it would not leave, with null in `dep_time`, `dep_delay` and `arr_delay`. Flights of
   one minute keep the order of the package.
@@ -139,7 +140,7 @@ def write(table: pa.Table, path: Path) -> None:
         compression="zstd",
         compression_level=19,
         use_dictionary=[name for name in table.column_names if name not in times],
-        column_encoding={name: "DELTA_BINARY_PACKED" for name in times},
+        column_encoding=dict.fromkeys(times, "DELTA_BINARY_PACKED"),
         row_group_size=65_536,
         version="2.6",
         data_page_version="2.0",
