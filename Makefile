@@ -86,10 +86,10 @@ fuzz: $(READY) ## every fuzz target for T seconds
 	done
 
 bench: build ## throughput beside the C limits and beside other engines
-	$(PY) -m pytest bench -q --benchmark-only
+	$(PY) -m pytest bench -q --timeout=0
 
 bench-toy: build ## every benchmark at toy size, so that none rots
-	PYSTREAM_BENCH_TOY=1 $(PY) -m pytest bench -q
+	BENCH_ROWS=20000 BENCH_TURNS=1 $(PY) -m pytest bench -q
 
 bench-compare: build ## make bench-compare BASE=main HEAD=HEAD
 	$(PY) bench/compare.py $(or $(BASE),main) $(or $(HEAD),HEAD)
