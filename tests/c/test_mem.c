@@ -14,8 +14,20 @@ static ps_mem *account(int64_t budget)
 static void blocks_are_aligned_padded_and_counted(void)
 {
     ps_mem *mem = account(0);
-    static const size_t sizes[] = {0, 1, 63, 64, 65, 1000, 65535, 65536, 70000, 1 << 20,
-                                   (2 << 20) - 1, 2 << 20, (2 << 20) + 1, 9 << 20};
+    static const size_t sizes[] = {0,
+                                   1,
+                                   63,
+                                   64,
+                                   65,
+                                   1000,
+                                   65535,
+                                   65536,
+                                   70000,
+                                   1 << 20,
+                                   (2 << 20) - 1,
+                                   2 << 20,
+                                   (2 << 20) + 1,
+                                   9 << 20};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         uint8_t *block = ps_alloc(mem, sizes[i]);
         CHECK(block != NULL);
