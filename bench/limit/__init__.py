@@ -85,8 +85,6 @@ class Limit:
 
     def run(self) -> Limit:
         """Run once; answers itself, so that `result` can be asked later."""
-        if self.fresh:
-            self.release()
         self.out.capacity = self.rows + 64
         arena = () if self.arena is None else (self.arena,)
         status = self.function(self.table, len(self.batches), *arena, *self.extra, self.out)
@@ -95,7 +93,7 @@ class Limit:
         return self
 
     def release(self) -> None:
-        """Give fresh output memory back, outside the clock where it matters."""
+        """Give fresh output memory back."""
         if self.out.fresh != self.ffi.NULL:
             size = -(-self.out.fresh_bytes // (2 << 20)) * (2 << 20)
             self.lib.munmap(self.out.fresh, size)

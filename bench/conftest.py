@@ -1,0 +1,141 @@
+"""How the benches run: collection of bench_*.py, turns, the options and the table at the end."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+import gc
+import platform
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from bench.race import Race, Subject, best_rate, report
+
+pa.set_cpu_count(1)
+RACES = pytest.StashKey[list[Race]]()
+LINES = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of `make bench`; the environment is for CI."""
+    group = parser.getgroup("pystream benches")
+    rows = int(os.environ.get("BENCH_ROWS", "20000000"))
+    turns = int(os.environ.get("BENCH_TURNS", "3"))
+    group.addoption("--bench-rows", type=int, default=rows, help=f"events a workload [{rows:,}]")
+    group.addoption("--bench-turns", type=int, default=turns, help=f"timed turns [{turns}]")
+    group.addoption(
+        "--bench-clock",
+        choices=("wall", "cpu"),
+        default=os.environ.get("BENCH_CLOCK", "wall"),
+        help="what the table compares: wall time, or CPU time of the process when others use "
+        "the machine (then the figures of two shards mean nothing)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect bench_*.py; no garbage collection inside the clock; our own table, not the plugin's."""
+    config.addinivalue_line("python_files", "bench_*.py")
+    config.addinivalue_line("python_functions", "bench_*")
+    config.addinivalue_line("markers", "gate: has a figure it should reach")
+    config.addinivalue_line("markers", "info: for information")
+    config.stash[RACES] = []
+    config.stash[LINES] = []
+    config.option.benchmark_disable_gc = True
+    config.option.benchmark_quiet = True
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A workload's bench runs once for each subject in each turn, turns outermost."""
+    if "turn" in metafunc.fixturenames:
+        turns = metafunc.config.getoption("--bench-turns")
+        pairs = [
+            pytest.param((turn, subject), id=f"turn {turn}, {subject.name}")
+            for turn in range(turns + 1)
+            for subject in metafunc.module.WORKLOAD.subjects
+        ]
+        metafunc.parametrize("turn", pairs, indirect=True)
+
+
+@pytest.fixture(scope="module")
+def race(request: pytest.FixtureRequest) -> Iterator[Race]:
+    """The workload of this module over rows in memory; freed when the module is done."""
+    run = Race(request.module.WORKLOAD, request.config.getoption("--bench-rows"))
+    request.config.stash[RACES].append(run)
+    yield run
+    run.let_go()
+    gc.collect()
+
+
+@pytest.fixture
+def turn(request: pytest.FixtureRequest, race: Race) -> Callable[[], None]:
+    """Run this subject in this turn."""
+    number, subject = request.param
+
+    def go() -> None:
+        if number == 0:
+            race.warm_up(subject)
+        if subject.name in race.skipped:
+            pytest.skip(race.skipped[subject.name])
+        if subject.name not in race.timings:
+            pytest.skip("failed when it was warmed up")
+        if number > 0:
+            timed(request, race, subject, number)
+
+    return go
+
+
+def timed(request: pytest.FixtureRequest, race: Race, subject: Subject, number: int) -> None:
+    """One round by pytest-benchmark, which keeps it in its JSON."""
+    benchmark: Any = request.getfixturevalue("benchmark")
+    benchmark.group = race.workload.name
+    result = benchmark.pedantic(race.run, args=(subject, number), rounds=1, iterations=1)
+    subject.free(result)
+    benchmark.extra_info.update(
+        subject=subject.name,
+        turn=number,
+        rows=race.rows,
+        rows_per_s=race.rows / race.timings[subject.name].wall[number],
+        threads=subject.threads,
+        batch_rows=subject.batch_rows,
+        form=race.timings[subject.name].form,
+        isa=isa(),
+    )
+
+
+def isa() -> str:
+    """The kernel table in force, or what the machine is when pystream cannot say."""
+    try:
+        from pystream import _native
+
+        return str(_native.isa())
+    except (ImportError, AttributeError):
+        return platform.machine()
+
+
+@pytest.fixture(scope="session")
+def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Add a line to the table at the end."""
+    return request.config.stash[LINES].append
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what was measured, a table a workload."""
+    clock = config.getoption("--bench-clock")
+    races = [race for race in config.stash[RACES] if has_figures(race, clock)]
+    if races:
+        terminalreporter.section(f"{clock} time, best of turns; ratios are medians over turns")
+    for race in races:
+        for line in (*report(race, clock), ""):
+            terminalreporter.write_line(line)
+    for line in config.stash[LINES]:
+        terminalreporter.write_line(line)
+
+
+def has_figures(race: Race, clock: str) -> bool:
+    """Whether any subject was timed."""
+    return any(best_rate(race, subject.name, clock) for subject in race.workload.subjects)
