@@ -29,7 +29,9 @@ WORKLOAD = Workload(
     title="filter, multiply, compare a string",
     key=("ts",),
     subjects=(
-        limit_subject("w5", "limit_w5", name="limit: fresh output", fresh=True, extra=[PRICE_BOUND]),
+        limit_subject(
+            "w5", "limit_w5", name="limit: fresh output", fresh=True, extra=[PRICE_BOUND]
+        ),
         limit_subject("w5", "limit_w5", name="limit: touched", fresh=False, extra=[PRICE_BOUND]),
         *(pystream_subject(query, COLUMNS, batch_rows=rows) for rows in (65_536, 16_384, 1_024)),
         *rival_subjects("w5"),

@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect bench_*.py; no garbage collection inside the clock; our own table, not the plugin's."""
+    """Collect bench_*.py, keep garbage collection out of the clock, print our own table."""
     config.addinivalue_line("python_files", "bench_*.py")
     config.addinivalue_line("python_functions", "bench_*")
     config.addinivalue_line("markers", "gate: has a figure it should reach")

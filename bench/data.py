@@ -1,4 +1,4 @@
-"""The events of the workloads: made once from a seed, kept on disk as Arrow files, read into memory.
+"""The events of the workloads: made once from a seed, kept on disk, read into memory.
 
 Every workload has 1 M events per event-second. Event times are distinct microseconds; an event
 arrives up to one second after it happened, so the rows are out of order by up to a million places

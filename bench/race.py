@@ -136,8 +136,13 @@ class Race:
 
 
 def in_order(answer: Answer, key: Sequence[str]) -> Answer:
-    """Return the rows of `answer` sorted by its integer key columns."""
-    order = np.lexsort([answer[name].astype(np.int64) for name in reversed(key)])
+    """Return the rows of `answer` sorted by its integer key columns, the first one slowest."""
+    code = np.zeros(len(answer[key[0]]), np.int64)
+    for name in key:
+        values = answer[name].astype(np.int64)
+        low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+        code = code * (high - low + 1) + (values - low)
+    order = np.argsort(code)
     return {name: values[order] for name, values in answer.items()}
 
 

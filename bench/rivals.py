@@ -61,9 +61,11 @@ def polars_forms(workload: str, table: pa.Table) -> dict[str, Run]:
     ts, key = pl.col("ts"), pl.col("key")
     if workload == "w1":
         campaign, window = pl.col("ad_id") // 10, ts // 10_000_000
-        query = frame.filter(pl.col("event_type") == 0).group_by(
-            campaign=campaign, w=window
-        ).agg(n=pl.len())
+        query = (
+            frame.filter(pl.col("event_type") == 0)
+            .group_by(campaign=campaign, w=window)
+            .agg(n=pl.len())
+        )
     elif workload == "w2":
         value = pl.col("value")
         query = frame.group_by(key, w=ts // 1_000_000).agg(
@@ -146,14 +148,10 @@ def acero_forms(workload: str, table: pa.Table) -> dict[str, Run]:
 
     if workload == "w1":
         rows = keep(source, field("event_type") == 0)
-        rows = project(
-            rows, campaign=pc.divide(field("ad_id"), 10), w=pc.divide(ts, 10_000_000)
-        )
+        rows = project(rows, campaign=pc.divide(field("ad_id"), 10), w=pc.divide(ts, 10_000_000))
         query = grouped(rows, ["campaign", "w"], [([], "hash_count_all", None, "n")])
     elif workload == "w2":
-        rows = project(
-            source, key=field("key"), value=field("value"), w=pc.divide(ts, 1_000_000)
-        )
+        rows = project(source, key=field("key"), value=field("value"), w=pc.divide(ts, 1_000_000))
         sums = [
             ("value", "hash_sum", None, "total"),
             ("value", "hash_count", everything, "n"),
@@ -201,7 +199,8 @@ def answer(workload: str, result: Any) -> dict[str, np.ndarray]:
     """Return a rival's result as the columns the limit writes, window starts in microseconds."""
     table = result if isinstance(result, pa.Table) else result.to_arrow()
     columns = {
-        name: table[name].to_numpy() if not pa.types.is_boolean(table[name].type)
+        name: table[name].to_numpy()
+        if not pa.types.is_boolean(table[name].type)
         else table[name].combine_chunks().to_numpy(zero_copy_only=False)
         for name in table.schema.names
     }

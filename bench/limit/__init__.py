@@ -1,4 +1,4 @@
-"""The hand-written C limits, called through cffi: what one thread of this machine can do at most."""
+"""The hand-written C limits, called through cffi: the most one thread of this machine can do."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ class Limit:
         self.out = self.ffi.new("limit_out *")
         if not fresh:
             for index, (name, kind) in enumerate(self.types.items()):
-                memory = np.ones(self.rows // 8 + 64 if kind == "bits" else self.rows + 64, "u1" if kind == "bits" else kind)
+                memory = np.ones(
+                    self.rows // 8 + 64 if kind == "bits" else self.rows + 64,
+                    "u1" if kind == "bits" else kind,
+                )
                 self.columns[name] = memory
                 self.out.col[index] = self.ffi.cast("void *", memory.ctypes.data)
 

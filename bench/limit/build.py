@@ -12,7 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LIBRARY = HERE / "build" / "liblimit.so"
-FLAGS = "-std=c11 -O3 -march=native -ffp-contract=off -Wall -Wextra -Wshadow -fPIC -shared".split()
+FLAGS = ["-std=c11", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-shared"]
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"]
 
 
 def build() -> Path:
@@ -23,7 +24,7 @@ def build() -> Path:
         LIBRARY.parent.mkdir(exist_ok=True)
         compiler = os.environ.get("CC", "cc")
         scratch = LIBRARY.with_suffix(".tmp")
-        command = [compiler, *FLAGS, *map(str, sources), "-o", str(scratch), "-lpthread"]
+        command = [compiler, *FLAGS, *WARNINGS, *map(str, sources), "-o", str(scratch), "-lpthread"]
         subprocess.run(command, check=True)
         scratch.rename(LIBRARY)
     return LIBRARY

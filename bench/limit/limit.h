@@ -34,8 +34,8 @@ typedef struct limit_out {
     void *col[8];
     int64_t row_count;
     int64_t late_count;
-    int64_t capacity;     /* rows each column has room for */
-    void *fresh;          /* set when the run took fresh memory */
+    int64_t capacity; /* rows each column has room for */
+    void *fresh;      /* set when the run took fresh memory */
     int64_t fresh_bytes;
 } limit_out;
 
@@ -50,8 +50,7 @@ static inline void *map_memory(int64_t size_bytes)
 {
     const size_t huge = (size_t)2 << 20;
     const size_t size = ((size_t)size_bytes + huge - 1) / huge * huge;
-    void *memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         return NULL;
     }

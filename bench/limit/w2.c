@@ -220,8 +220,8 @@ static void close_radix(radix *state, int64_t window, limit_out *out)
         const pair *rows = state->rows[w][p];
         const int64_t count = state->count[w][p];
         for (int64_t i = 0; i < count; i++) {
-            const uint64_t slot = (hash_key(rows[i].key) >> (64 - PART_BITS - PART_SLOT_BITS)) &
-                                  (PART_SLOTS - 1);
+            const uint64_t slot =
+                (hash_key(rows[i].key) >> (64 - PART_BITS - PART_SLOT_BITS)) & (PART_SLOTS - 1);
             add_value(state->table, slot, rows[i].key, rows[i].value);
         }
         for (int64_t s = 0; s < PART_SLOTS; s++) {

@@ -40,8 +40,8 @@ static void emit_window(limit_out *out, int64_t end_slice, uint32_t top)
 }
 
 /* Moves one closed slice into the totals and answers the highest total. */
-static uint32_t roll(uint32_t *restrict total, uint32_t *restrict leaving, const uint32_t *restrict slice,
-                     int64_t count)
+static uint32_t roll(uint32_t *restrict total, uint32_t *restrict leaving,
+                     const uint32_t *restrict slice, int64_t count)
 {
     uint32_t top = 0;
     for (int64_t s = 0; s < count; s++) {
@@ -144,8 +144,7 @@ typedef struct dense_hopper {
 static void close_slice_dense(dense_hopper *state, int64_t slice, limit_out *out)
 {
     uint32_t *count = state->count[slice & (OPEN_SLICES - 1)];
-    const uint32_t top =
-        roll(state->total, state->past[slice % SLICES_A_WINDOW], count, KEY_COUNT);
+    const uint32_t top = roll(state->total, state->past[slice % SLICES_A_WINDOW], count, KEY_COUNT);
     memset(count, 0, sizeof(uint32_t) * KEY_COUNT);
     emit_window(out, slice + 1, top);
 }
