@@ -44,13 +44,15 @@ lint: build ## everything that reads the code without running it
 	ruff check .
 	ruff format --check .
 	mypy --strict pystream
-	clang-format --dry-run -Werror $(C_FILES)
+	@echo clang-format --dry-run -Werror
+	@clang-format --dry-run -Werror $(C_FILES)
 	cython-lint pystream/_native
 
 format: $(READY)
 	ruff check --fix-only --quiet .
 	ruff format .
-	clang-format -i $(C_FILES)
+	@echo clang-format -i
+	@clang-format -i $(C_FILES)
 
 tidy: build ## the house rules
 	$(PY) -m pytest tests/tidy
