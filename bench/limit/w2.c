@@ -6,8 +6,8 @@
  * limit_w2_radix   rows are appended to hash partitions per window; each partition is aggregated in
  *                  L2 when its window closes. What avoiding the cache misses altogether can do.
  *
- * Both honour the watermark: a window closes when the highest time seen is DISORDER_US past its end,
- * a row of a closed window is counted as late. At most WINDOW_SLOTS windows are open.
+ * Both honour the watermark: a window closes when the highest time seen is DISORDER_US past its
+ * end, a row of a closed window is counted as late. At most WINDOW_SLOTS windows are open.
  *
  * Columns in   key int64, value float64, ts int64 (microseconds)
  * Columns out  window start int64, key int64, sum float64, n int64, min float64, max float64

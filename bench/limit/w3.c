@@ -1,7 +1,7 @@
 /* w3.c -- the limits of W3: count per key over hopping 10 s / 1 s, then the highest count a window.
  *
- * limit_w3_hash    open addressing: a slot holds the key and its counts in the open slices, so a row
- *                  costs one cache line. When a slice closes, each key's window total gains the
+ * limit_w3_hash    open addressing: a slot holds the key and its counts in the open slices, so a
+ *                  row costs one cache line. When a slice closes, each key's window total gains the
  *                  slice and loses the one that leaves; the highest total is the window's answer.
  * limit_w3_dense   the same with keys known to be [0, 100000): no key is stored or compared.
  *
