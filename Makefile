@@ -96,7 +96,7 @@ bench-toy: build ## every benchmark at toy size, so that none rots
 bench-compare: build ## make bench-compare BASE=main HEAD=HEAD
 	$(PY) bench/compare.py $(or $(BASE),main) $(or $(HEAD),HEAD)
 
-ci: lint tidy ctest sanitize tsan ## what must pass before a change lands
+ci: lint test sanitize tsan ## what must pass before a change lands
 	$(MAKE) fuzz T=5
 	$(MAKE) bench-toy
 
