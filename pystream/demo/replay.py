@@ -128,4 +128,4 @@ class Board:
 def _bar(length: float) -> str:
     """A bar in eighths of a character."""
     whole, part = divmod(round(length * 8), 8)
-    return "█" * int(whole) + ("", *"▏▎▍▌▋▊▉")[int(part)]
+    return "█" * whole + "▏▎▍▌▋▊▉"[part - 1 : part]
