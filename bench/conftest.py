@@ -9,16 +9,18 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 import gc
 import platform
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from bench.measure import Figure, Measure
 from bench.race import Race, Subject, best_rate, report
 
 pa.set_cpu_count(1)
 RACES = pytest.StashKey[list[Race]]()
-LINES = pytest.StashKey[list[str]]()
+FIGURES = pytest.StashKey[list[Figure]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gate: has a figure it should reach")
     config.addinivalue_line("markers", "info: for information")
     config.stash[RACES] = []
-    config.stash[LINES] = []
+    config.stash[FIGURES] = []
     config.option.benchmark_disable_gc = True
     config.option.benchmark_quiet = True
 
@@ -110,17 +112,24 @@ def timed(request: pytest.FixtureRequest, race: Race, subject: Subject, number: 
 def isa() -> str:
     """The kernel table in force, or what the machine is when pystream cannot say."""
     try:
-        from pystream import _native
+        from pystream._native import core
 
-        return str(_native.isa())
+        return str(core.simd_level())
     except (ImportError, AttributeError):
         return platform.machine()
 
 
 @pytest.fixture(scope="session")
-def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Add a line to the table at the end."""
-    return request.config.stash[LINES].append
+def bench_rows(request: pytest.FixtureRequest) -> int:
+    """Events a workload; benches of parts scale with it."""
+    return int(request.config.getoption("--bench-rows"))
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest) -> Measure:
+    """Times a part of the engine."""
+    rounds = request.config.getoption("--bench-turns") + 2
+    return Measure(rounds, request.config.stash[FIGURES])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -132,8 +141,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for race in races:
         for line in (*report(race, clock), ""):
             terminalreporter.write_line(line)
-    for line in config.stash[LINES]:
-        terminalreporter.write_line(line)
+    figures = config.stash[FIGURES]
+    for part in dict.fromkeys(figure.part for figure in figures):
+        terminalreporter.section(f"{part}: best of the rounds, wall time")
+        for figure in (figure for figure in figures if figure.part == part):
+            terminalreporter.write_line(f"    {figure.name:60}{figure.value:12.1f} {figure.unit}")
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Put the figures of the parts into the JSON file too."""
+    output_json["parts"] = [asdict(figure) for figure in config.stash[FIGURES]]
 
 
 def has_figures(race: Race, clock: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,13 @@ int limit_w2_radix(const limit_batch *, int64_t, limit_arena *, limit_out *);
 int limit_w3_hash(const limit_batch *, int64_t, limit_arena *, limit_out *);
 int limit_w3_dense(const limit_batch *, int64_t, limit_arena *, limit_out *);
 int limit_w5(const limit_batch *batches, int64_t batch_count, double bound, limit_out *out);
+int64_t memory_read(const int64_t *from, int64_t count);
+void memory_copy(int64_t *to, const int64_t *from, int64_t count);
+int memory_fill_fresh(int64_t size_bytes);
+int64_t *memory_cycle(int64_t lines);
+int64_t memory_chase(const int64_t *cycle, int64_t steps);
+void memory_forget(int64_t *cycle, int64_t lines);
+int64_t limit_ring(int64_t count, int64_t batch);
 int munmap(void *memory, size_t size_bytes);
 """
 
@@ -31,7 +39,9 @@ OUT_TYPES: dict[str, dict[str, str]] = {
 """Columns each workload's limit writes, with their numpy types."""
 
 
-def _open() -> tuple[cffi.FFI, Any]:
+@functools.cache
+def opened() -> tuple[cffi.FFI, Any]:
+    """Return cffi and the library, built if need be."""
     ffi = cffi.FFI()
     header = (HERE / "limit.h").read_text()
     shared = header.split("/* cffi: begin */")[1].split("/* cffi: end */")[0]
@@ -62,7 +72,7 @@ class Limit:
         arena: bool = False,
         extra: Sequence[float] = (),
     ) -> None:
-        self.ffi, self.lib = _open()
+        self.ffi, self.lib = opened()
         self.function = getattr(self.lib, function)
         self.types = OUT_TYPES[workload]
         self.batches = batches  # keeps the buffers alive
