@@ -54,6 +54,14 @@ def make_w2(rng: np.random.Generator, rows: int) -> pa.Table:
     )
 
 
+def make_w2_scattered(rng: np.random.Generator, rows: int) -> pa.Table:
+    """W2 with keys anywhere in 64 bits, so that no table can be indexed by the key itself."""
+    table = make_w2(rng, rows)
+    key = table["key"].to_numpy().astype(np.uint64)
+    key = (key + np.uint64(1)) * np.uint64(0x9E37_79B9_7F4A_7C15)  # odd, so no two keys meet
+    return table.set_column(0, "key", pa.array(key.view(np.int64)))
+
+
 def make_w3(rng: np.random.Generator, rows: int) -> pa.Table:
     """Bids on 100 k auctions, popularity zipf(1.1); popular keys are not neighbours."""
     keys = 100_000
@@ -80,6 +88,7 @@ def make_w5(rng: np.random.Generator, rows: int) -> pa.Table:
 MAKERS: dict[str, Callable[[np.random.Generator, int], pa.Table]] = {
     "w1": make_w1,
     "w2": make_w2,
+    "w2_scattered": make_w2_scattered,
     "w3": make_w3,
     "w5": make_w5,
 }

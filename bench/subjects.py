@@ -37,7 +37,9 @@ def limit_subject(
     return Subject(name, "limit", prepare, limit.Limit.result, free=limit.Limit.release)
 
 
-def rival_subjects(workload: str) -> tuple[Subject, ...]:
+def rival_subjects(
+    workload: str, names: Sequence[str] = tuple(rivals.RIVALS)
+) -> tuple[Subject, ...]:
     """Every rival that is installed; the others say that they are not."""
 
     def prepare(name: str, race: Race) -> dict[str, Run]:
@@ -51,7 +53,7 @@ def rival_subjects(workload: str) -> tuple[Subject, ...]:
             partial(rivals.answer, workload),
             batch_rows=0,
         )
-        for name in rivals.RIVALS
+        for name in names
     )
 
 
