@@ -54,7 +54,9 @@ static inline void *map_memory(int64_t size_bytes)
     if (memory == MAP_FAILED) {
         return NULL;
     }
+#ifdef MADV_HUGEPAGE
     madvise(memory, size, MADV_HUGEPAGE);
+#endif
     return memory;
 }
 

@@ -10,8 +10,6 @@
  */
 #include "limit.h"
 
-#include <immintrin.h>
-
 #define WINDOW_US (10 * (int64_t)SECOND_US)
 #define AD_COUNT 1000
 #define LATER 1024
@@ -59,6 +57,8 @@ static void add_row_slow(counter *state, int64_t ad, int64_t ts, limit_out *out)
 }
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VBMI2__)
+
+#include <immintrin.h>
 
 /* 8 x int64 to 8 x int16 in the low lanes, the window as +1024. */
 static inline __m128i index8(const int64_t *ad, const int64_t *ts, __m512i edge, __m512i *low,

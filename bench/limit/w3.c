@@ -15,7 +15,7 @@
 #define SLICE_US ((int64_t)SECOND_US)
 #define SLICES_A_WINDOW 10
 #define OPEN_SLICES 4
-#define AHEAD 16
+#define AHEAD 32
 #define SLOT_BITS 18
 #define SLOT_COUNT (1 << SLOT_BITS)
 

@@ -10,8 +10,6 @@
  */
 #include "limit.h"
 
-#include <immintrin.h>
-
 #define GOOGLE UINT64_C(0x656c676f6f47) /* "Google" read little-endian */
 #define SIX_BYTES UINT64_C(0xffffffffffff)
 
@@ -50,6 +48,8 @@ static inline void put_row(const limit_batch *batch, int64_t row, limit_out *out
 }
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+
+#include <immintrin.h>
 
 /* Rows of a batch that come in whole eights; answers how many it did. */
 static int64_t put_eights(const limit_batch *batch, double bound, limit_out *out, bit_writer *bits)
