@@ -20,11 +20,15 @@ typedef struct ps_column {
                                  views: first view. dictionary: first index */
     int64_t values_bit;  /* bool only */
     const void *offsets; /* var with offsets: first offset (int32 or int64) */
-    const void *const *view_buffers; /* views: data buffers by index */
+    const void *const *view_buffers; /* views: data buffers by index; the entry behind the last one
+                                        is the int64 array of their sizes */
     int64_t view_buffer_count;
     const struct ps_column *dictionary; /* inside owner */
-    const ArrowArray *array; /* the imported array (opaque types, dictionaries), inside owner */
-    int64_t array_offset;    /* rows of this view past array->offset */
+    const ArrowArray *array;  /* the imported array (opaque types, dictionaries), inside owner */
+    int64_t array_offset;     /* rows of this view past array->offset (past the start of its buffers
+                                when array is NULL) */
+    const ArrowSchema *arrow; /* opaque: its schema, kept alive by arrow_owner */
+    ps_owner *arrow_owner;    /* which owner keeps alive */
     ps_owner *owner;
 } ps_column;
 
@@ -47,7 +51,8 @@ static inline bool ps_column_is_valid(const ps_column *column, int64_t row)
     return column->validity == NULL || ps_bit_get(column->validity, column->validity_bit + row);
 }
 
-/* Value `row` of a var-length column (not dictionary-encoded); any content for a null row. */
+/* Value `row` of a column of class STR (not dictionary-encoded); empty for a null row, and for
+ * bytes that would lie outside the column's buffers. */
 ps_string ps_column_string(const ps_column *column, int64_t row);
 /* The index of dictionary-encoded row `row` (valid rows only). */
 int64_t ps_column_dictionary_index(const ps_column *column, int64_t row);

@@ -103,7 +103,10 @@ static inline bool ps_type_is_temporal(ps_type_id id)
     return id >= PS_TYPE_DATE32 && id <= PS_TYPE_DURATION;
 }
 
-/* Import moves *arrow (a struct type, "+s") on success: its release becomes NULL. */
+/* Makes a schema from a struct type ("+s"), which stays the caller's. */
+PS_MUST_CHECK ps_status ps_schema_read(ps_mem *mem, const ArrowSchema *arrow, ps_schema **out,
+                                       ps_error *err);
+/* The same, and moves *arrow on success: its release becomes NULL. */
 PS_MUST_CHECK ps_status ps_schema_import(ps_mem *mem, ArrowSchema *arrow, ps_schema **out,
                                          ps_error *err);
 /* Fills *out with an independent copy that the receiver releases. */
