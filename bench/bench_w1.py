@@ -38,6 +38,7 @@ WORKLOAD = Workload(
     limit="limit",
     least_of_limit=0.4,
     least_of_engines=1.5,
+    pairs=(("pystream, batches of 1,024", "pystream, batches of 64 Ki", 0.25),),
 )
 
 

@@ -44,6 +44,7 @@ WORKLOAD = Workload(
     limit="limit: hash table",
     least_of_limit=0.7,
     least_of_engines=3.0,
+    pairs=(("pystream, batches of 64 Ki, 2 shards", "pystream, batches of 64 Ki", 1.6),),
 )
 
 

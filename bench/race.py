@@ -61,6 +61,8 @@ class Workload:
     limit: str
     least_of_limit: float
     least_of_engines: float
+    pairs: tuple[tuple[str, str, float], ...] = ()
+    """One subject, another, and the ratio of the two that is wanted."""
 
 
 @dataclass
@@ -212,19 +214,19 @@ def report(race: Race, clock: str) -> list[str]:
     engine = fastest_engine(race, clock)
     lines = [
         f"{workload.name.upper()}  {workload.title}; {race.rows / 1e6:g} M rows",
-        f"    {'':30}{'M rows/s':>10}{'of limit':>10}{'x engine':>10}{'cpu/wall':>10}",
+        f"    {'':38}{'M rows/s':>10}{'of limit':>10}{'x engine':>10}{'cpu/wall':>10}",
     ]
     for subject in workload.subjects:
         rate = best_rate(race, subject.name, clock)
         if rate is None:
-            lines.append(f"    {subject.name:30}{'-':>10}  {race.skipped.get(subject.name, '')}")
+            lines.append(f"    {subject.name:38}{'-':>10}  {race.skipped.get(subject.name, '')}")
             continue
         timing = race.timings[subject.name]
         of_limit = ratio(race, subject.name, workload.limit, clock)
         of_engine = ratio(race, subject.name, engine, clock) if engine else None
         busy = statistics.median(timing.cpu[t] / timing.wall[t] for t in timing.wall)
         lines.append(
-            f"    {subject.name:30}{rate / 1e6:10.1f}{show(of_limit):>10}{show(of_engine):>10}"
+            f"    {subject.name:38}{rate / 1e6:10.1f}{show(of_limit):>10}{show(of_engine):>10}"
             f"{busy:10.2f}  {timing.form}"
             + "".join(f"  {name} {value}" for name, value in timing.notes.items())
         )
@@ -232,6 +234,9 @@ def report(race: Race, clock: str) -> list[str]:
         f"    wanted of pystream: {workload.least_of_limit} of {workload.limit}, "
         f"{workload.least_of_engines} x {engine or 'the fastest batch engine'}"
     )
+    for name, other, least in workload.pairs:
+        found = show(ratio(race, name, other, clock))
+        lines.append(f"    {name} against {other}: {found}, wanted {least}")
     return lines
 
 
