@@ -3,7 +3,7 @@
  * Lists, maps, structs and fixed-size lists: own offsets and validity, children gathered in turn.
  * Dictionaries of nested values: own indices, the dictionary shared. decimal256 and intervals: as
  * fixed bytes. Unions, run-ends and list views: PS_UNSUPPORTED.
- * The answer is an ArrowArray tree inside its owner, so that it leaves the engine like imported ones.
+ * The answer is an ArrowArray tree inside its owner: it leaves the engine as imported ones do.
  */
 #include "arrow/array.h"
 #include "arrow/take.h"

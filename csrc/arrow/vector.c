@@ -1,7 +1,7 @@
 /* vector.c -- columns into vectors: the one place that knows every Arrow layout.
  *
  * Each layout has a tight loop for consecutive rows and one for picked rows. Cost per value:
- * nothing for 64-bit values of consecutive rows, under 1 ns for narrow ones, about 1 ns for strings.
+ * nothing for 64-bit values of consecutive rows, under 1 ns for narrow ones, about 1 for strings.
  * Nothing here can fail: import has checked the column, and what it left unchecked (the content of
  * large dictionaries) is bounded again where it is read.
  */
