@@ -1,4 +1,5 @@
-/* pystream.c -- the part of the C surface that only joins what other files do: batches at the edge. */
+/* pystream.c -- the part of the C surface that only joins what other files do: batches at the
+ * edge. */
 #include "pystream.h"
 
 int64_t ps_batch_length(const ps_batch *batch)

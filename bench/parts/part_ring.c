@@ -1,7 +1,7 @@
 /* part_ring.c -- the engine's ring alone: one thread pushes watermarks, one pops them.
  *
- * Linked with the engine's objects, because the ring is inline and hidden. Both sides spin. Callers:
- * bench/bench_ring.py.
+ * Linked with the engine's objects, because the ring is inline and hidden. Both sides spin.
+ * Callers: bench/bench_ring.py.
  */
 #include <pthread.h>
 #include <sched.h>
