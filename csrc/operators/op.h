@@ -105,6 +105,8 @@ PS_MUST_CHECK ps_status ps_emit_barrier(ps_operator *op, int64_t epoch, ps_error
 PS_MUST_CHECK ps_status ps_emit_end(ps_operator *op, ps_error *err);
 /* For on_barrier: hands one batch of state to the task (retained by it). */
 PS_MUST_CHECK ps_status ps_snapshot_add(ps_operator *op, ps_batch *state, ps_error *err);
+/* One call of resume, with the same stamp. */
+PS_MUST_CHECK ps_status ps_operator_resume(ps_operator *op, bool *more, ps_error *err);
 /* Entry from outside the chain: the same as an emit of an operator before `first`. */
 PS_MUST_CHECK ps_status ps_deliver(ps_operator *first, const ps_message *message, ps_error *err);
 

@@ -24,6 +24,15 @@ typedef struct ps_message {
     int64_t value;           /* watermark: the time; barrier: the epoch */
 } ps_message;
 
+/* Rows a batch message means; 0 for the others. */
+static inline int64_t ps_message_rows(const ps_message *message)
+{
+    if (message->kind != PS_MESSAGE_BATCH) {
+        return 0;
+    }
+    return message->selection != NULL ? message->selection->count : message->batch->length;
+}
+
 /* Releases what the message owns and makes it NONE. */
 void ps_message_clear(ps_message *message);
 

@@ -1,0 +1,67 @@
+/* inbox.c -- see inbox.h. */
+#include "queue/inbox.h"
+
+ps_status ps_inbox_init(ps_inbox *inbox, ps_mem *mem, int32_t channel_count, ps_error *err)
+{
+    const size_t size_bytes = (size_t)channel_count * sizeof(ps_channel);
+    ps_channel *const channels = ps_alloc_zeroed(mem, size_bytes);
+    if (channels == NULL) {
+        return ps_mem_refused(mem, size_bytes, "an inbox", err);
+    }
+    *inbox = (ps_inbox){.mem = mem, .channels = channels, .channel_count = channel_count};
+    return PS_OK;
+}
+
+void ps_inbox_fini(ps_inbox *inbox)
+{
+    if (inbox->channels != NULL) {
+        ps_free(inbox->mem, inbox->channels, (size_t)inbox->channel_count * sizeof(ps_channel));
+        inbox->channels = NULL;
+    }
+}
+
+static void tell(ps_channel *channel)
+{
+    if (channel->untold > 0) {
+        channel->untold = 0;
+        if (channel->ring->producer != NULL) {
+            ps_park_wake(channel->ring->producer);
+        }
+    }
+}
+
+bool ps_inbox_try_pop(ps_inbox *inbox, ps_message *out, int32_t *channel)
+{
+    for (int32_t i = 0; i < inbox->channel_count; i++) {
+        const int32_t index = inbox->next;
+        ps_channel *const from = &inbox->channels[index];
+        inbox->next = index + 1 == inbox->channel_count ? 0 : index + 1;
+        if (from->held || !ps_ring_try_pop(from->ring, out)) {
+            continue;
+        }
+        from->untold++;
+        if (from->untold >= (from->ring->capacity + 1) / 2) {
+            tell(from);
+        }
+        *channel = index;
+        return true;
+    }
+    return false;
+}
+
+void ps_inbox_announce(ps_inbox *inbox)
+{
+    for (int32_t i = 0; i < inbox->channel_count; i++) {
+        tell(&inbox->channels[i]);
+    }
+}
+
+void ps_inbox_size(const ps_inbox *inbox, int64_t *used, int64_t *capacity)
+{
+    *used = 0;
+    *capacity = 0;
+    for (int32_t i = 0; i < inbox->channel_count; i++) {
+        *used += ps_ring_size(inbox->channels[i].ring);
+        *capacity += (int64_t)inbox->channels[i].ring->capacity;
+    }
+}

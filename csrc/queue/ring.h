@@ -1,0 +1,96 @@
+/* ring.h -- one producer thread hands messages to one consumer thread, without locks.
+ *
+ *     slots  [ . . a b c d . . ]        capacity is a power of two
+ *                  ^head   ^tail        both only grow; slot = index & mask
+ *
+ * Callers      push: one thread. pop: one thread. size: anyone, as a hint.
+ * Invariants   I1  tail - head <= capacity (unsigned subtraction: the indices may wrap)
+ *              I2  slots in [head, tail) are the consumer's, the rest the producer's
+ * Orders       R1 release of tail in push  ->  A1 acquire of tail in pop    (slot content)
+ *              R2 release of head in pop   ->  A2 acquire of head in push   (slot is free)
+ * Answers      push: false when full. pop: false when empty. Neither is an error.
+ * Cost         each side rereads the other's index only when its copy says full or empty.
+ * Waking       the ring only knows whom to wake; outbox.c and inbox.c do it.
+ */
+#ifndef PS_QUEUE_RING_H
+#define PS_QUEUE_RING_H
+
+#include <stdatomic.h>
+
+#include "queue/message.h"
+#include "queue/park.h"
+
+typedef struct ps_ring {
+    /* written by the producer */
+    _Alignas(PS_CACHE_LINE) _Atomic uint64_t tail;
+    uint64_t head_seen;
+    /* written by the consumer */
+    _Alignas(PS_CACHE_LINE) _Atomic uint64_t head;
+    uint64_t tail_seen;
+    /* never written after init */
+    _Alignas(PS_CACHE_LINE) ps_message *slots;
+    uint64_t mask;
+    uint64_t capacity;
+    ps_park *producer; /* of the thread that pushes, or NULL */
+    ps_park *consumer;
+    ps_mem *mem;
+} ps_ring;
+
+_Static_assert(offsetof(ps_ring, head) >= PS_CACHE_LINE, "the two sides share a cache line");
+_Static_assert(offsetof(ps_ring, slots) >= 2 * PS_CACHE_LINE, "read-only fields share a line");
+
+/* capacity: a power of two. */
+PS_MUST_CHECK ps_status ps_ring_init(ps_ring *ring, ps_mem *mem, int64_t capacity,
+                                     ps_park *producer, ps_park *consumer, ps_error *err);
+/* Clears what is left inside; no thread may use the ring any more. A zeroed ring is allowed. */
+void ps_ring_fini(ps_ring *ring);
+
+/* For the producer: whether its next push will succeed. */
+static inline bool ps_ring_has_room(ps_ring *ring)
+{
+    const uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed); /* ours */
+    if (tail - ring->head_seen == ring->capacity) {
+        ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire); /* A2 */
+    }
+    return tail - ring->head_seen != ring->capacity;
+}
+
+/* On true the ring, and soon the consumer, owns what *message owned: do not look at it again. */
+static inline bool ps_ring_try_push(ps_ring *ring, const ps_message *message)
+{
+    PS_ASSERT(message->kind != PS_MESSAGE_NONE);
+    if (!ps_ring_has_room(ring)) {
+        return false;
+    }
+    const uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed); /* ours */
+    ring->slots[tail & ring->mask] = *message;
+    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release); /* R1 */
+    return true;
+}
+
+/* On true the caller owns what *out owns. */
+static inline bool ps_ring_try_pop(ps_ring *ring, ps_message *out)
+{
+    const uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed); /* ours */
+    if (head == ring->tail_seen) {
+        ring->tail_seen = atomic_load_explicit(&ring->tail, memory_order_acquire); /* A1 */
+        if (head == ring->tail_seen) {
+            return false;
+        }
+    }
+    *out = ring->slots[head & ring->mask];
+    PS_ASSERT(out->kind != PS_MESSAGE_NONE);
+    atomic_store_explicit(&ring->head, head + 1, memory_order_release); /* R2 */
+    return true;
+}
+
+/* Messages inside, as a hint: exact only while neither side moves. */
+static inline int64_t ps_ring_size(const ps_ring *ring)
+{
+    const uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    const uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    const uint64_t size = tail - head;
+    return size <= ring->capacity ? (int64_t)size : (int64_t)ring->capacity;
+}
+
+#endif

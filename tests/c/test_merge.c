@@ -1,0 +1,87 @@
+/* test_merge.c -- several channels as one: least watermark, gathered barriers, one end. */
+#include "check.h"
+#include "flow.h"
+#include "queue/merge.h"
+
+static ps_merge merge;
+
+/* Applies one message and checks what comes of it: up to three kinds with values. */
+static void expect(int32_t channel, ps_message_kind kind, int64_t value, int32_t count,
+                   const ps_message *want)
+{
+    ps_message out[PS_MERGE_OUT_MAX];
+    const ps_message message = {.kind = kind, .value = value};
+    CHECK_EQ(ps_merge_apply(&merge, channel, &message, out), count);
+    for (int32_t i = 0; i < count; i++) {
+        CHECK_EQ(out[i].kind, want[i].kind);
+        CHECK_EQ(out[i].value, want[i].value);
+    }
+}
+
+static const ps_message none[1];
+
+static void the_least_watermark_goes_on_when_it_grows(void)
+{
+    ps_mem *const mem = flow_begin();
+    CHECK_OK(ps_merge_init(&merge, mem, 3, NULL));
+    expect(0, PS_MESSAGE_WATERMARK, 10, 0, none);
+    expect(1, PS_MESSAGE_WATERMARK, 5, 0, none);
+    expect(2, PS_MESSAGE_WATERMARK, 7, 1, (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 5}});
+    expect(0, PS_MESSAGE_WATERMARK, 11, 0, none);
+    expect(1, PS_MESSAGE_WATERMARK, 20, 1, (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 7}});
+    expect(2, PS_MESSAGE_WATERMARK, 6, 0, none); /* never back */
+    expect(2, PS_MESSAGE_END, 0, 1, (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 11}});
+    ps_merge_fini(&merge);
+    flow_end(mem);
+}
+
+static void a_barrier_waits_for_all_and_holds_its_channel(void)
+{
+    ps_mem *const mem = flow_begin();
+    CHECK_OK(ps_merge_init(&merge, mem, 2, NULL));
+    expect(1, PS_MESSAGE_BARRIER, 4, 0, none);
+    CHECK(ps_merge_held(&merge, 1) && !ps_merge_held(&merge, 0));
+    expect(0, PS_MESSAGE_BARRIER, 4, 1, (ps_message[]){{PS_MESSAGE_BARRIER, 0, 0, 4}});
+    CHECK(!ps_merge_held(&merge, 0) && !ps_merge_held(&merge, 1));
+    expect(0, PS_MESSAGE_BARRIER, 5, 0, none);
+    expect(1, PS_MESSAGE_BARRIER, 5, 1, (ps_message[]){{PS_MESSAGE_BARRIER, 0, 0, 5}});
+    ps_merge_fini(&merge);
+    flow_end(mem);
+}
+
+static void an_end_counts_as_every_barrier(void)
+{
+    ps_mem *const mem = flow_begin();
+    CHECK_OK(ps_merge_init(&merge, mem, 2, NULL));
+    expect(0, PS_MESSAGE_WATERMARK, 3, 0, none);
+    expect(0, PS_MESSAGE_BARRIER, 1, 0, none);
+    expect(1, PS_MESSAGE_END, 0, 2,
+           (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 3}, {PS_MESSAGE_BARRIER, 0, 0, 1}});
+    expect(0, PS_MESSAGE_BARRIER, 2, 1, (ps_message[]){{PS_MESSAGE_BARRIER, 0, 0, 2}});
+    expect(0, PS_MESSAGE_WATERMARK, PS_TIME_MAX, 1,
+           (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, PS_TIME_MAX}});
+    expect(0, PS_MESSAGE_END, 0, 1, (ps_message[]){{PS_MESSAGE_END, 0, 0, 0}});
+    ps_merge_fini(&merge);
+    flow_end(mem);
+}
+
+static void one_channel_passes_everything(void)
+{
+    ps_mem *const mem = flow_begin();
+    CHECK_OK(ps_merge_init(&merge, mem, 1, NULL));
+    expect(0, PS_MESSAGE_BARRIER, 1, 1, (ps_message[]){{PS_MESSAGE_BARRIER, 0, 0, 1}});
+    expect(0, PS_MESSAGE_WATERMARK, 1, 1, (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 1}});
+    expect(0, PS_MESSAGE_END, 0, 2,
+           (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, PS_TIME_MAX}, {PS_MESSAGE_END, 0, 0, 0}});
+    ps_merge_fini(&merge);
+    flow_end(mem);
+}
+
+int main(void)
+{
+    RUN(the_least_watermark_goes_on_when_it_grows);
+    RUN(a_barrier_waits_for_all_and_holds_its_channel);
+    RUN(an_end_counts_as_every_barrier);
+    RUN(one_channel_passes_everything);
+    return 0;
+}

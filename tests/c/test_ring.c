@@ -1,0 +1,105 @@
+/* test_ring.c -- the ring: order, full and empty, the index wrap, two threads. */
+#include <pthread.h>
+#include <sched.h>
+
+#include "check.h"
+#include "queue/ring.h"
+
+static ps_mem *mem;
+
+/* A ring whose indices start anywhere, as if that many messages had gone through. */
+static void start_ring(ps_ring *ring, int64_t capacity, uint64_t first_index)
+{
+    CHECK_OK(ps_ring_init(ring, mem, capacity, NULL, NULL, NULL));
+    atomic_store_explicit(&ring->head, first_index, memory_order_relaxed);
+    atomic_store_explicit(&ring->tail, first_index, memory_order_relaxed);
+    ring->head_seen = first_index;
+    ring->tail_seen = first_index;
+}
+
+static void stop_ring(ps_ring *ring)
+{
+    ps_ring_fini(ring);
+    CHECK_EQ(ps_mem_used(mem), 0);
+}
+
+static void keeps_order_and_says_full_and_empty(void)
+{
+    for (int64_t capacity = 1; capacity <= 8; capacity *= 2) {
+        ps_ring ring;
+        start_ring(&ring, capacity, UINT64_MAX - 3); /* wraps while in use */
+        ps_message message = {.kind = PS_MESSAGE_WATERMARK};
+        int64_t pushed = 0;
+        int64_t popped = 0;
+        for (int32_t round = 0; round < 5; round++) {
+            while (ps_ring_try_push(&ring,
+                                    &(ps_message){.kind = PS_MESSAGE_WATERMARK, .value = pushed})) {
+                pushed++;
+            }
+            CHECK_EQ(pushed - popped, capacity);
+            CHECK_EQ(ps_ring_size(&ring), capacity);
+            while (ps_ring_try_pop(&ring, &message)) {
+                CHECK_EQ(message.kind, PS_MESSAGE_WATERMARK);
+                CHECK_EQ(message.value, popped);
+                popped++;
+            }
+            CHECK_EQ(popped, pushed);
+            CHECK_EQ(ps_ring_size(&ring), 0);
+        }
+        stop_ring(&ring);
+    }
+}
+
+static void two_indices_have_their_own_lines(void)
+{
+    CHECK(offsetof(ps_ring, head) - offsetof(ps_ring, tail) >= PS_CACHE_LINE);
+    CHECK(offsetof(ps_ring, slots) - offsetof(ps_ring, head) >= PS_CACHE_LINE);
+}
+
+typedef struct stress {
+    ps_ring ring;
+    ps_park producer_park;
+    ps_park consumer_park;
+    int64_t count;
+} stress;
+
+#define STRESS_NAME(verb) verb##_spinning
+#define STRESS_WAIT(park) ((void)(park), sched_yield())
+#include "ring_stress.h"
+#undef STRESS_NAME
+#undef STRESS_WAIT
+
+#define STRESS_NAME(verb) verb##_sleeping
+#define STRESS_WAIT(park) ps_park_wait(park, -1)
+#include "ring_stress.h"
+#undef STRESS_NAME
+#undef STRESS_WAIT
+
+static void two_threads_across_the_wrap(void)
+{
+    for (int64_t capacity = 1; capacity <= 64; capacity *= 4) {
+        run_spinning(capacity, UINT64_MAX - 5000, 20000);
+        run_sleeping(capacity, UINT64_MAX - 5000, 20000);
+    }
+}
+
+static void refused_memory_is_an_error(void)
+{
+    ps_ring ring = {0};
+    ps_error err;
+    ps_mem_fail_at(mem, 1);
+    CHECK_EQ(ps_ring_init(&ring, mem, 8, NULL, NULL, &err), PS_NO_MEMORY);
+    ps_ring_fini(&ring);
+    CHECK_EQ(ps_mem_used(mem), 0);
+}
+
+int main(void)
+{
+    CHECK_OK(ps_mem_create(0, &mem, NULL));
+    RUN(keeps_order_and_says_full_and_empty);
+    RUN(two_indices_have_their_own_lines);
+    RUN(two_threads_across_the_wrap);
+    RUN(refused_memory_is_an_error);
+    ps_mem_release(mem);
+    return 0;
+}
