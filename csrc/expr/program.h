@@ -89,6 +89,14 @@ PS_MUST_CHECK ps_status ps_program_eval(ps_program *program, const ps_batch *bat
 PS_MUST_CHECK ps_status ps_program_run(ps_program *program, const ps_batch *batch,
                                        const ps_selection *selection, ps_mem *mem, ps_column *out,
                                        ps_error *err);
+/* The same into a block that several columns share, so that a batch takes one allocation. room: the
+ * bytes this result takes of it (a multiple of 64), 0 when it is not of fixed width or is shared; then
+ * run_into is run. The column retains the block. */
+size_t ps_program_room(const ps_program *program, const ps_batch *batch,
+                       const ps_selection *selection);
+PS_MUST_CHECK ps_status ps_program_run_into(ps_program *program, const ps_batch *batch,
+                                            const ps_selection *selection, ps_block *block,
+                                            size_t offset, ps_column *out, ps_error *err);
 /* A boolean program as a filter: the rows where it is true (null counts as false). *out is NULL
  * when every row passes and selection was NULL; it may have count 0. */
 PS_MUST_CHECK ps_status ps_program_filter(ps_program *program, const ps_batch *batch,

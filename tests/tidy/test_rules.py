@@ -20,7 +20,10 @@ FLOORS = [
     *("operators", "runtime", "decode", "."),
 ]
 # C files that share the test of another noun.
-TESTED_ELSEWHERE = {r"kernels_\w+": "kernels"}
+TESTED_ELSEWHERE = {
+    r"kernels_\w+": "kernels",
+    r"(arena|compare|compile|convert|forest|ops_\w+|text)": "functions",
+}
 TEXT = {".c", ".h", ".py", ".pyx", ".pxd", ".pyi", ".toml", ".cmake", ".yml", ".yaml"}
 BANNED_IN_CORE = {
     r"(?<![\w.>])(malloc|calloc|realloc|free|aligned_alloc|posix_memalign|strn?dup)\s*\(": (
