@@ -1,0 +1,216 @@
+/* task.c -- see task.h. */
+#include "runtime/task.h"
+
+static ps_status add_snapshot(ps_snapshot_sink *self, int32_t operator_id, ps_batch *state,
+                              ps_error *err)
+{
+    ps_task *const task = (ps_task *)self;
+    if (task->snapshot_count == task->snapshot_capacity) {
+        const int64_t capacity = task->snapshot_capacity == 0 ? 8 : task->snapshot_capacity * 2;
+        const size_t size_bytes = (size_t)capacity * sizeof(ps_task_snapshot);
+        ps_task_snapshot *const snapshots =
+            ps_realloc(task->mem, task->snapshots,
+                       (size_t)task->snapshot_capacity * sizeof(ps_task_snapshot), size_bytes);
+        if (snapshots == NULL) {
+            return ps_mem_refused(task->mem, size_bytes, "a list of state batches", err);
+        }
+        task->snapshots = snapshots;
+        task->snapshot_capacity = capacity;
+    }
+    ps_batch_retain(state);
+    task->snapshots[task->snapshot_count] =
+        (ps_task_snapshot){.operator_id = operator_id, .batch = state};
+    task->snapshot_count++;
+    return PS_OK;
+}
+
+void ps_task_forget_snapshots(ps_task *task)
+{
+    for (int64_t i = 0; i < task->snapshot_count; i++) {
+        ps_batch_release(task->snapshots[i].batch);
+    }
+    task->snapshot_count = 0;
+}
+
+ps_status ps_task_create(ps_mem *mem, int32_t channel_count, ps_task **out, ps_error *err)
+{
+    ps_task *const task = ps_alloc_zeroed(mem, sizeof(*task));
+    if (task == NULL) {
+        return ps_mem_refused(mem, sizeof(*task), "a task", err);
+    }
+    task->snapshot.add = add_snapshot;
+    task->mem = mem;
+    task->settled = true;
+    ps_clock_init(&task->clock);
+    ps_status status = PS_OK;
+    if (channel_count > 0) {
+        status = ps_inbox_init(&task->inbox, mem, channel_count, err);
+        if (status == PS_OK) {
+            status = ps_merge_init(&task->merge, mem, channel_count, err);
+        }
+    }
+    if (status != PS_OK) {
+        ps_task_destroy(task);
+        return status;
+    }
+    *out = task;
+    return PS_OK;
+}
+
+void ps_task_destroy(ps_task *task)
+{
+    if (task == NULL) {
+        return;
+    }
+    ps_mem *const mem = task->mem;
+    for (int32_t i = 0; i < task->operator_count; i++) {
+        task->operators[i]->calls->close(task->operators[i]);
+    }
+    if (task->operators != NULL) {
+        ps_free(mem, task->operators, (size_t)task->operator_capacity * sizeof(ps_operator *));
+    }
+    ps_task_exit *way_out = task->exits;
+    while (way_out != NULL) {
+        ps_task_exit *const next = way_out->next;
+        ps_outbox_fini(&way_out->outbox);
+        ps_free(mem, way_out, sizeof(*way_out));
+        way_out = next;
+    }
+    ps_task_forget_snapshots(task);
+    if (task->snapshots != NULL) {
+        ps_free(mem, task->snapshots, (size_t)task->snapshot_capacity * sizeof(ps_task_snapshot));
+    }
+    ps_merge_fini(&task->merge);
+    ps_inbox_fini(&task->inbox);
+    ps_free(mem, task, sizeof(*task));
+}
+
+ps_status ps_task_add(ps_task *task, ps_operator *taken, ps_error *err)
+{
+    if (task->operator_count == task->operator_capacity) {
+        const int32_t capacity = task->operator_capacity == 0 ? 8 : task->operator_capacity * 2;
+        const size_t size_bytes = (size_t)capacity * sizeof(ps_operator *);
+        ps_operator **const operators =
+            ps_realloc(task->mem, task->operators,
+                       (size_t)task->operator_capacity * sizeof(ps_operator *), size_bytes);
+        if (operators == NULL) {
+            return ps_mem_refused(task->mem, size_bytes, "a list of operators", err);
+        }
+        task->operators = operators;
+        task->operator_capacity = capacity;
+    }
+    taken->snapshot = &task->snapshot;
+    task->operators[task->operator_count] = taken;
+    task->operator_count++;
+    return PS_OK;
+}
+
+ps_status ps_task_add_exit(ps_task *task, int32_t target_count, ps_task_exit **out, ps_error *err)
+{
+    ps_task_exit *const way_out = ps_alloc_zeroed(task->mem, sizeof(*way_out));
+    if (way_out == NULL) {
+        return ps_mem_refused(task->mem, sizeof(*way_out), "an outbox", err);
+    }
+    const ps_status status = ps_outbox_init(&way_out->outbox, task->mem, target_count, err);
+    if (status != PS_OK) {
+        ps_free(task->mem, way_out, sizeof(*way_out));
+        return status;
+    }
+    way_out->next = task->exits;
+    task->exits = way_out;
+    *out = way_out;
+    return PS_OK;
+}
+
+bool ps_task_flush(ps_task *task)
+{
+    bool empty = true;
+    for (ps_task_exit *way_out = task->exits; way_out != NULL; way_out = way_out->next) {
+        const bool flushed = ps_outbox_flush(&way_out->outbox);
+        empty = empty && flushed;
+        if (flushed && way_out->blocked_since_ns == 0) {
+            continue;
+        }
+        const int64_t now_ns = ps_clock_monotonic_ns(&task->clock);
+        if (way_out->blocked_since_ns != 0) {
+            ps_stat_add(&way_out->op->stats.blocked_ns, now_ns - way_out->blocked_since_ns);
+        }
+        way_out->blocked_since_ns = flushed ? 0 : now_ns;
+    }
+    return empty;
+}
+
+ps_status ps_task_resume(ps_task *task, bool *worked, ps_error *err)
+{
+    *worked = false;
+    for (int32_t i = task->operator_count - 1; i >= 0 && !task->settled; i--) {
+        ps_operator *const op = task->operators[i];
+        if (op->calls->resume == NULL) {
+            continue;
+        }
+        const int64_t emitted = op->emitted;
+        bool more = false;
+        PS_TRY(ps_operator_resume(op, &more, err));
+        if (more || op->emitted != emitted) {
+            *worked = true; /* what is downstream of it may have work now: begin there again */
+            return PS_OK;
+        }
+    }
+    task->settled = true;
+    return PS_OK;
+}
+
+ps_status ps_task_deliver(ps_task *task, ps_operator *first, const ps_message *message,
+                          ps_error *err)
+{
+    task->settled = false;
+    return ps_deliver(first, message, err);
+}
+
+/* A watermark, barrier or end of one channel: what it means for the task. */
+static ps_status merge(ps_task *task, int32_t channel, const ps_message *message, ps_error *err)
+{
+    ps_message out[PS_MERGE_OUT_MAX];
+    const int32_t count = ps_merge_apply(&task->merge, channel, message, out);
+    for (int32_t i = 0; i < task->inbox.channel_count; i++) {
+        task->inbox.channels[i].held = ps_merge_held(&task->merge, i);
+    }
+    for (int32_t i = 0; i < count; i++) {
+        if (out[i].kind == PS_MESSAGE_BARRIER) {
+            ps_task_forget_snapshots(task);
+        }
+        task->ended = task->ended || out[i].kind == PS_MESSAGE_END;
+        PS_TRY(ps_task_deliver(task, task->operators[0], &out[i], err));
+    }
+    return PS_OK;
+}
+
+ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err)
+{
+    *state = PS_TASK_PROGRESS;
+    if (!ps_task_flush(task)) {
+        *state = PS_TASK_BLOCKED;
+        return PS_OK;
+    }
+    bool worked;
+    PS_TRY(ps_task_resume(task, &worked, err));
+    if (worked) {
+        return PS_OK;
+    }
+    ps_message message;
+    int32_t channel;
+    if (task->ended) {
+        *state = PS_TASK_DONE;
+        return PS_OK;
+    }
+    if (!ps_inbox_try_pop(&task->inbox, &message, &channel)) {
+        *state = PS_TASK_IDLE;
+        return PS_OK;
+    }
+    if (message.kind != PS_MESSAGE_BATCH) {
+        return merge(task, channel, &message, err);
+    }
+    const ps_status status = ps_task_deliver(task, task->operators[0], &message, err);
+    ps_message_clear(&message);
+    return status;
+}

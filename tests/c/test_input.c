@@ -1,0 +1,131 @@
+/* test_input.c -- what is offered to an engine: checked, cut, in order; streams and their failures. */
+#include "check.h"
+#include "flow_engine.h"
+#include "runtime/input.h"
+
+static void open_input(ps_input *input, ps_mem *mem)
+{
+    ps_schema *const schema = flow_ps_schema(mem);
+    ps_input_init(input, mem, "rows", schema, NULL);
+    ps_schema_release(schema);
+}
+
+static void large_arrays_are_cut(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_input input;
+    open_input(&input, mem);
+    ArrowArray array;
+    const int64_t rows = 2 * PS_BATCH_ROWS_MAX + 5;
+    flow_array(&array, rows, 0, 3);
+    CHECK_OK(ps_input_push(&input, &array, NULL));
+    CHECK(array.release == NULL);
+    flow_array(&array, 0, 0, 3);
+    CHECK_OK(ps_input_push(&input, &array, NULL)); /* empty: nothing waits for it */
+    CHECK_EQ(input.waiting.count, 3);
+    CHECK_EQ(input.waiting.rows, rows);
+    int64_t next = 0;
+    ps_message message;
+    while (ps_fifo_take(&input.waiting, &message)) {
+        CHECK(message.batch->length <= PS_BATCH_ROWS_MAX);
+        for (int64_t i = 0; i < message.batch->length; i++) {
+            CHECK_EQ(flow_values(message.batch, 1)[i], next);
+            next++;
+        }
+        ps_message_clear(&message);
+    }
+    CHECK_EQ(next, rows);
+    ps_input_fini(&input);
+    flow_end(mem);
+}
+
+static void a_refused_cut_takes_back_what_it_put(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_input input;
+    open_input(&input, mem);
+    ps_batch *const batch = flow_batch(mem, 3 * PS_BATCH_ROWS_MAX, 0, 3);
+    CHECK_OK(ps_input_push_watermark(&input, 5, NULL));
+    ps_status status = PS_NO_MEMORY;
+    for (int64_t nth = 1; status != PS_OK; nth++) {
+        ps_mem_fail_at(mem, nth);
+        status = ps_input_push_batch(&input, batch, NULL);
+        ps_mem_fail_at(mem, 0);
+        CHECK_EQ(input.waiting.count, status == PS_OK ? 4 : 1);
+        CHECK(nth < 1000);
+    }
+    ps_batch_release(batch);
+    ps_input_fini(&input);
+    flow_end(mem);
+}
+
+static void nothing_follows_the_end(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_input input;
+    ps_error err;
+    open_input(&input, mem);
+    CHECK_OK(ps_input_finish(&input, NULL));
+    CHECK_EQ(input.waiting.count, 2); /* the last watermark and the end */
+    CHECK_EQ(ps_input_finish(&input, &err), PS_INVALID);
+    CHECK_EQ(ps_input_push_watermark(&input, 5, &err), PS_INVALID);
+    CHECK_EQ(ps_input_push_barrier(&input, 5, &err), PS_INVALID);
+    ps_input_fini(&input);
+    flow_end(mem);
+}
+
+static int other_schema(ArrowArrayStream *stream, ArrowSchema *out)
+{
+    (void)stream;
+    flow_schema(out);
+    out->children[1]->format = "u"; /* value is text here */
+    return 0;
+}
+
+static int no_schema(ArrowArrayStream *stream, ArrowSchema *out)
+{
+    (void)stream;
+    (void)out;
+    return 5;
+}
+
+static void streams_are_checked_and_pulled(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_input input;
+    open_input(&input, mem);
+    flow_stream rows = {.total = 250, .each = 100, .keys = 3, .fail_at = -1};
+    ArrowArrayStream stream;
+    flow_stream_open(&stream, &rows);
+    int64_t count = 0;
+    bool end = false;
+    int32_t pulls = 0;
+    while (!end) {
+        CHECK_OK(ps_input_pull(&input, &stream, &count, &end, NULL));
+        pulls++;
+    }
+    CHECK_EQ(pulls, 4);
+    CHECK_EQ(input.waiting.rows, 250);
+    ps_error err;
+    ps_error_clear(&err);
+    stream.get_schema = other_schema; /* the same struct, another stream: checked again */
+    CHECK_EQ(ps_input_pull(&input, &stream, &count, &end, &err), PS_INVALID);
+    CHECK(strstr(err.text, "value") != NULL);
+    CHECK_STR(err.operator_name, "rows");
+    stream.get_schema = no_schema;
+    CHECK_EQ(ps_input_pull(&input, &stream, &count, &end, &err), PS_SOURCE);
+    ps_batch *const batch = flow_batch(mem, 3, 0, 3);
+    CHECK_OK(ps_input_push_batch(&input, batch, NULL));
+    ps_batch_release(batch);
+    ps_input_fini(&input);
+    flow_end(mem);
+}
+
+int main(void)
+{
+    RUN(large_arrays_are_cut);
+    RUN(a_refused_cut_takes_back_what_it_put);
+    RUN(nothing_follows_the_end);
+    RUN(streams_are_checked_and_pulled);
+    return 0;
+}

@@ -1,0 +1,294 @@
+/* test_task.c -- steps: one bounded thing at a time, downstream first; blocked, idle and done. */
+#include "check.h"
+#include "flow.h"
+#include "operators/sink.h"
+#include "runtime/task.h"
+
+/* An operator that turns each watermark into `parts` batches, one a resume, then passes it on. At a
+ * barrier its state is one batch. */
+typedef struct emitter {
+    ps_operator base;
+    ps_batch *batch;
+    int32_t parts;
+    int32_t left;
+    int64_t watermark;
+    int32_t restarts; /* messages that came while work was left */
+} emitter;
+
+static ps_status emitter_on_batch(ps_operator *self, ps_batch *batch, ps_selection *selection,
+                                  ps_error *err)
+{
+    ((emitter *)self)->restarts += ((emitter *)self)->left > 0;
+    return ps_emit_batch(self, batch, selection, err);
+}
+
+static ps_status emitter_on_watermark(ps_operator *self, int64_t watermark, ps_error *err)
+{
+    emitter *const op = (emitter *)self;
+    (void)err;
+    op->restarts += op->left > 0;
+    op->left = op->parts;
+    op->watermark = watermark;
+    return PS_OK;
+}
+
+static ps_status emitter_on_barrier(ps_operator *self, int64_t epoch, ps_error *err)
+{
+    PS_TRY(ps_snapshot_add(self, ((emitter *)self)->batch, err));
+    return ps_emit_barrier(self, epoch, err);
+}
+
+static ps_status emitter_resume(ps_operator *self, bool *more, ps_error *err)
+{
+    emitter *const op = (emitter *)self;
+    *more = false;
+    if (op->left == 0) {
+        return PS_OK;
+    }
+    op->left--;
+    PS_TRY(ps_emit_batch(self, op->batch, NULL, err));
+    *more = op->left > 0;
+    return *more ? PS_OK : ps_emit_watermark(self, op->watermark, err);
+}
+
+static const ps_operator_calls emitter_calls = {
+    .name = "emitter",
+    .on_batch = emitter_on_batch,
+    .on_watermark = emitter_on_watermark,
+    .on_barrier = emitter_on_barrier,
+    .on_end = ps_emit_end,
+    .resume = emitter_resume,
+    .close = flow_close,
+};
+
+/* One channel in, two emitters in a row, a sink to a ring of `room` messages. */
+typedef struct bench {
+    ps_mem *mem;
+    ps_schema *schema;
+    ps_task *task;
+    ps_ring in;
+    ps_ring out;
+    emitter first;
+    emitter second;
+} bench;
+
+static void begin(bench *b, int32_t parts, int64_t room)
+{
+    memset(b, 0, sizeof(*b));
+    b->mem = flow_begin();
+    b->schema = flow_ps_schema(b->mem);
+    CHECK_OK(ps_ring_init(&b->in, b->mem, 16, NULL, NULL, NULL));
+    CHECK_OK(ps_ring_init(&b->out, b->mem, room, NULL, NULL, NULL));
+    CHECK_OK(ps_task_create(b->mem, 1, &b->task, NULL));
+    b->task->inbox.channels[0].ring = &b->in;
+    emitter *const both[2] = {&b->first, &b->second};
+    for (int32_t i = 0; i < 2; i++) {
+        ps_operator_init(&both[i]->base, &emitter_calls, b->mem, b->schema, b->schema);
+        both[i]->base.id = i + 1;
+        both[i]->batch = flow_batch(b->mem, i + 1, 0, 3);
+        both[i]->parts = parts;
+        CHECK_OK(ps_task_add(b->task, &both[i]->base, NULL));
+    }
+    ps_task_exit *way_out;
+    ps_operator *sink;
+    CHECK_OK(ps_task_add_exit(b->task, 1, &way_out, NULL));
+    way_out->outbox.targets[0].ring = &b->out;
+    CHECK_OK(ps_sink_create(b->mem, b->schema, &way_out->outbox, &sink, NULL));
+    CHECK_OK(ps_task_add(b->task, sink, NULL));
+    way_out->op = sink;
+    b->first.base.next = &b->second.base;
+    b->second.base.next = sink;
+}
+
+static void end(bench *b)
+{
+    ps_task_destroy(b->task);
+    ps_batch_release(b->first.batch);
+    ps_batch_release(b->second.batch);
+    ps_ring_fini(&b->in);
+    ps_ring_fini(&b->out);
+    ps_schema_release(b->schema);
+    flow_end(b->mem);
+}
+
+static void give(bench *b, ps_message_kind kind, int64_t value)
+{
+    const ps_message message = {.kind = kind, .value = value};
+    CHECK(ps_ring_try_push(&b->in, &message));
+}
+
+static ps_task_state step(bench *b)
+{
+    ps_task_state state;
+    CHECK_OK(ps_task_step(b->task, &state, NULL));
+    return state;
+}
+
+/* Takes everything out: "b2" a batch of two rows, "w5" a watermark, ... */
+static void drain(bench *b, char *log, size_t size)
+{
+    ps_message message;
+    size_t used = strlen(log);
+    while (ps_ring_try_pop(&b->out, &message)) {
+        const char kind = "?bwBe"[message.kind];
+        const int64_t value =
+            message.kind == PS_MESSAGE_BATCH ? message.batch->length : message.value;
+        snprintf(log + used, size - used, "%c%" PRId64 " ", kind, value);
+        used = strlen(log);
+        ps_message_clear(&message);
+    }
+}
+
+static void work_left_goes_downstream_first(void)
+{
+    bench b;
+    char log[200] = "";
+    begin(&b, 3, 64);
+    give(&b, PS_MESSAGE_WATERMARK, 5);
+    give(&b, PS_MESSAGE_WATERMARK, 6);
+    int32_t steps = 0;
+    while (step(&b) == PS_TASK_PROGRESS) {
+        steps++;
+        CHECK(ps_ring_size(&b.out) <= steps + 2); /* never a burst */
+    }
+    drain(&b, log, sizeof(log));
+    CHECK_STR(log, "b1 b1 b1 b2 b2 b2 w5 b1 b1 b1 b2 b2 b2 w6 ");
+    CHECK_EQ(b.first.restarts + b.second.restarts, 0); /* no message met work left */
+    CHECK(steps >= 14);
+    end(&b);
+}
+
+static void a_full_ring_blocks_and_nothing_else_is_done(void)
+{
+    bench b;
+    char log[200] = "";
+    begin(&b, 3, 2);
+    give(&b, PS_MESSAGE_WATERMARK, 5);
+    ps_task_state state = PS_TASK_PROGRESS;
+    int32_t blocked = 0;
+    while (strlen(log) < 21) {
+        state = step(&b);
+        if (state == PS_TASK_BLOCKED) {
+            const int64_t emitted = b.first.base.emitted + b.second.base.emitted;
+            CHECK_EQ(step(&b), PS_TASK_BLOCKED);
+            CHECK_EQ(b.first.base.emitted + b.second.base.emitted, emitted);
+            blocked++;
+            drain(&b, log, sizeof(log));
+        }
+        if (state == PS_TASK_IDLE) {
+            drain(&b, log, sizeof(log));
+            break;
+        }
+    }
+    CHECK_STR(log, "b1 b1 b1 b2 b2 b2 w5 ");
+    CHECK(blocked >= 2);
+    CHECK(ps_stat_get(&b.task->exits->op->stats.blocked_ns) > 0);
+    CHECK_EQ(step(&b), PS_TASK_IDLE);
+    end(&b);
+}
+
+static void the_end_is_done_only_when_all_is_out(void)
+{
+    bench b;
+    char log[200] = "";
+    begin(&b, 1, 1);
+    CHECK_EQ(step(&b), PS_TASK_IDLE);
+    give(&b, PS_MESSAGE_END, 0); /* its watermark comes with it */
+    ps_task_state state = PS_TASK_PROGRESS;
+    for (int32_t i = 0; i < 50 && state != PS_TASK_DONE; i++) {
+        state = step(&b);
+        CHECK(state != PS_TASK_IDLE);
+        if (state == PS_TASK_BLOCKED) {
+            drain(&b, log, sizeof(log));
+        }
+    }
+    CHECK_EQ(state, PS_TASK_DONE);
+    CHECK_EQ(step(&b), PS_TASK_DONE);
+    end(&b);
+}
+
+static void barriers_collect_the_state_of_their_epoch(void)
+{
+    bench b;
+    begin(&b, 1, 64);
+    for (int64_t epoch = 1; epoch <= 3; epoch++) {
+        give(&b, PS_MESSAGE_BARRIER, epoch);
+        while (step(&b) == PS_TASK_PROGRESS) {
+        }
+        CHECK_EQ(b.task->snapshot_count, 2); /* not those of earlier epochs */
+        CHECK_EQ(b.task->snapshots[0].operator_id, 1);
+        CHECK_EQ(b.task->snapshots[1].operator_id, 2);
+        CHECK_EQ(b.task->snapshots[1].batch->length, 2);
+    }
+    end(&b);
+}
+
+static void channels_are_aligned_at_barriers(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_schema *const schema = flow_ps_schema(mem);
+    ps_task *task;
+    ps_ring rings[2];
+    flow_recorder last;
+    flow_recorder_init(&last, mem, schema);
+    CHECK_OK(ps_task_create(mem, 2, &task, NULL));
+    for (int32_t i = 0; i < 2; i++) {
+        CHECK_OK(ps_ring_init(&rings[i], mem, 8, NULL, NULL, NULL));
+        task->inbox.channels[i].ring = &rings[i];
+    }
+    CHECK_OK(ps_task_add(task, &last.base, NULL));
+    const ps_message barrier = {.kind = PS_MESSAGE_BARRIER, .value = 1};
+    ps_message batch = {.kind = PS_MESSAGE_BATCH};
+    CHECK(ps_ring_try_push(&rings[0], &barrier));
+    batch.batch = flow_batch(mem, 7, 0, 3); /* behind the barrier: must wait */
+    CHECK(ps_ring_try_push(&rings[0], &batch));
+    ps_task_state state = PS_TASK_PROGRESS;
+    while (state != PS_TASK_IDLE) {
+        CHECK_OK(ps_task_step(task, &state, NULL));
+    }
+    CHECK_STR(last.log, "");
+    batch.batch = flow_batch(mem, 2, 0, 3);
+    CHECK(ps_ring_try_push(&rings[1], &batch));
+    CHECK(ps_ring_try_push(&rings[1], &barrier));
+    state = PS_TASK_PROGRESS;
+    while (state != PS_TASK_IDLE) {
+        CHECK_OK(ps_task_step(task, &state, NULL));
+    }
+    CHECK_STR(last.log, "b2 B1 b7");
+    ps_task_destroy(task);
+    ps_ring_fini(&rings[0]);
+    ps_ring_fini(&rings[1]);
+    ps_schema_release(schema);
+    flow_end(mem);
+}
+
+static void refused_memory_is_an_error(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_task *task;
+    for (int64_t nth = 1; nth <= 3; nth++) {
+        ps_mem_fail_at(mem, nth);
+        CHECK_EQ(ps_task_create(mem, 1, &task, NULL), PS_NO_MEMORY);
+        CHECK_EQ(ps_mem_used(mem), 0);
+    }
+    ps_mem_fail_at(mem, 0);
+    CHECK_OK(ps_task_create(mem, 0, &task, NULL));
+    ps_task_exit *way_out;
+    for (int64_t nth = 1; nth <= 2; nth++) {
+        ps_mem_fail_at(mem, nth);
+        CHECK_EQ(ps_task_add_exit(task, 1, &way_out, NULL), PS_NO_MEMORY);
+    }
+    ps_task_destroy(task);
+    flow_end(mem);
+}
+
+int main(void)
+{
+    RUN(work_left_goes_downstream_first);
+    RUN(a_full_ring_blocks_and_nothing_else_is_done);
+    RUN(the_end_is_done_only_when_all_is_out);
+    RUN(barriers_collect_the_state_of_their_epoch);
+    RUN(channels_are_aligned_at_barriers);
+    RUN(refused_memory_is_an_error);
+    return 0;
+}
