@@ -1,8 +1,8 @@
 /* union.h -- rows of several inputs as one stream.
  *
  * Inside one task each input ends in a port of the union, which passes batches on and merges
- * watermarks, barriers and ends (queue/merge.h). Where the inputs come through rings the task's inbox
- * has merged them already, and the union is entered directly: then it only passes on.
+ * watermarks, barriers and ends (queue/merge.h). Where the inputs come through rings the task's
+ * inbox has merged them already, and the union is entered directly: then it only passes on.
  */
 #ifndef PS_OPERATORS_UNION_H
 #define PS_OPERATORS_UNION_H

@@ -1,8 +1,8 @@
 /* fifo.h -- messages waiting inside one thread: a circular buffer that grows.
  *
- * Where a ring is full, where results wait for the caller, where pushed input waits to be processed.
- * A watermark right behind another one replaces it, so that quiet streams cannot pile up. Nothing
- * bounds the length here: who puts decides when to stop (outbox.h, engine.h).
+ * Where a ring is full, where results wait for the caller, where pushed input waits to be
+ * processed. A watermark right behind another one replaces it, so that quiet streams cannot pile
+ * up. Nothing bounds the length here: who puts decides when to stop (outbox.h, engine.h).
  */
 #ifndef PS_QUEUE_FIFO_H
 #define PS_QUEUE_FIFO_H

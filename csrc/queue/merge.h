@@ -1,8 +1,9 @@
-/* merge.h -- several ordered channels as one: what their watermarks, barriers and ends mean together.
+/* merge.h -- several ordered channels as one: what their watermarks, barriers and ends mean
+ * together.
  *
  *     watermark   the least of all channels, passed on only when it grew
- *     barrier     passed on when every channel has delivered it; until then the channel is held, that
- *                 is, it must not be read (nothing behind a barrier may overtake it elsewhere)
+ *     barrier     passed on when every channel has delivered it; until then the channel is held,
+ *                 that is, it must not be read (nothing behind a barrier may overtake it elsewhere)
  *     end         when every channel has ended; an ended channel has the watermark PS_TIME_MAX and
  *                 has delivered every barrier
  *

@@ -1,4 +1,5 @@
-/* outbox.h -- the way out of a task: one target a consumer, each a ring and what waits for room in it.
+/* outbox.h -- the way out of a task: one target a consumer, each a ring and what waits for room in
+ * it.
  *
  * A task may not block, so what does not fit into a ring waits here and the task takes no further
  * work until flush says that nothing waits. That bounds it: what one step makes, at most.

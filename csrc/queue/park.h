@@ -7,8 +7,8 @@
  * No lost      A thread looks at its work, finds none and waits; another publishes work and wakes.
  * wake-up      Both end in a read-modify-write of `state`, and those of one variable have a single
  *              order. If wake comes first, wait finds the token, returns, and has acquired what was
- *              published before it. If wait comes first, wake finds the sleeper and wakes it. There is
- *              no third case, so no fence is needed (ThreadSanitizer cannot see fences).
+ *              published before it. If wait comes first, wake finds the sleeper and wakes it. There
+ *              is no third case, so no fence is needed (ThreadSanitizer cannot see fences).
  * Orders       R1 release of state in wake  ->  A1 acquire of state in wait (the published work)
  * Spurious     wait may return early: callers loop and look at their work again.
  * Cost         wake: one exchange when nobody sleeps, a system call only when somebody does.
@@ -37,8 +37,8 @@ typedef struct ps_park {
 #endif
 } ps_park;
 
-/* thread_count: how many threads will be busy beside each other; with a core to spare for each, wait
- * first spins for a moment. */
+/* thread_count: how many threads will be busy beside each other; with a core to spare for each,
+ * wait first spins for a moment. */
 void ps_park_init(ps_park *park, int32_t thread_count);
 void ps_park_fini(ps_park *park);
 /* Returns after a wake (true) or when timeout_ns is over (false); negative: no limit. */

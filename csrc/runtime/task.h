@@ -1,4 +1,5 @@
-/* task.h -- one piece of work of one thread: operators, the channels they read, the rings they fill.
+/* task.h -- one piece of work of one thread: operators, the channels they read, the rings they
+ * fill.
  *
  * A task never blocks. Each step does one bounded thing, the first of these that there is to do:
  *

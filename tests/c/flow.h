@@ -1,7 +1,8 @@
 /* flow.h -- rows of (key, value, time) for the tests of queues, operators and engines, and an
  * operator that writes down what reaches it.
  *
- * Row n has key n % keys, value n, time n * 1000 microseconds: answers can be computed from n alone.
+ * Row n has key n % keys, value n, time n * 1000 microseconds: answers can be computed from n
+ * alone.
  */
 #ifndef PS_TESTS_FLOW_H
 #define PS_TESTS_FLOW_H

@@ -1,4 +1,5 @@
-/* test_fifo.c -- the growing buffer of messages: order, counts, watermarks that replace each other. */
+/* test_fifo.c -- the growing buffer of messages: order, counts, watermarks that replace each
+ * other. */
 #include "check.h"
 #include "flow.h"
 #include "queue/fifo.h"

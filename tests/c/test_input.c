@@ -1,4 +1,5 @@
-/* test_input.c -- what is offered to an engine: checked, cut, in order; streams and their failures. */
+/* test_input.c -- what is offered to an engine: checked, cut, in order; streams and their
+ * failures. */
 #include "check.h"
 #include "flow_engine.h"
 #include "runtime/input.h"

@@ -34,8 +34,9 @@ static void a_time_limit_is_kept(void)
     ps_park_fini(&park);
 }
 
-/* Two threads hand a number to and fro, each sleeping until it is its turn: one lost wake-up and the
- * test never ends. The number is plain memory: ThreadSanitizer sees whether the token orders it. */
+/* Two threads hand a number to and fro, each sleeping until it is its turn: one lost wake-up and
+ * the test never ends. The number is plain memory: ThreadSanitizer sees whether the token orders
+ * it. */
 typedef struct table {
     ps_park parks[2];
     _Atomic int32_t turn;

@@ -1,4 +1,5 @@
-/* test_worker.c -- two workers in a pipeline with sleeping threads: nothing is lost, stop ends them. */
+/* test_worker.c -- two workers in a pipeline with sleeping threads: nothing is lost, stop ends
+ * them. */
 #include <pthread.h>
 
 #include "check.h"
