@@ -1,0 +1,85 @@
+/* agg.h -- aggregates as accumulators in one fixed-width row per group.
+ *
+ *   row  [ rows u64 | accumulator | accumulator | ... ]      stride = 8 to a few cache lines
+ *
+ * Every aggregate is lift (update), combine and lower over one or more accumulators; equal
+ * accumulators are shared (mean and sum of one column need one sum). Slot 0 always counts the rows: a
+ * group is present where it is not zero.
+ *
+ *   law 1   combine(a, identity) = combine(identity, a) = a, bit for bit (sums start at -0.0)
+ *   law 2   combine is associative for integers, counts, min, max, first, last; for float sums and
+ *           variances up to rounding, so callers fix the order in which they combine
+ *   law 3   if invertible: remove(combine(a, b), b) = a, exactly
+ *
+ * Sources  variance: Welford 1962 (update), Chan, Golub, LeVeque 1979 (combine).
+ * Cost     one pass over the rows of a chunk per accumulator; rows are in L1 after the first.
+ */
+#ifndef PS_STATE_AGG_H
+#define PS_STATE_AGG_H
+
+#include "state/agg_spec.h"
+#include "state/arena.h"
+
+typedef struct ps_agg_layout ps_agg_layout;
+
+/* One aggregate with the facts about its inputs. input, weight: numbers of the vectors given to
+ * update, -1 = none; equal numbers are shared. */
+typedef struct ps_agg_arg {
+    ps_agg_function function;
+    const char *name;
+    int32_t input;
+    int32_t weight;
+    int32_t parameter;
+    ps_type input_type;
+    ps_type weight_type;
+    bool nullable; /* the input may be null */
+} ps_agg_arg;
+
+/* The result type, or PS_TYPE naming the aggregate, the column type found and what it takes. */
+PS_MUST_CHECK ps_status ps_agg_result_type(const ps_agg_arg *arg, ps_type *out, ps_error *err);
+/* Whether the result of the aggregate over at least one row may be null. */
+bool ps_agg_result_nullable(const ps_agg_arg *arg);
+
+PS_MUST_CHECK ps_status ps_agg_layout_create(ps_mem *mem, const ps_agg_arg *args, int32_t count,
+                                             ps_agg_layout **out, ps_error *err);
+void ps_agg_layout_destroy(ps_agg_layout *layout); /* NULL allowed */
+
+size_t ps_agg_stride(const ps_agg_layout *layout);
+const uint8_t *ps_agg_identity(const ps_agg_layout *layout); /* stride bytes */
+bool ps_agg_invertible(const ps_agg_layout *layout);
+bool ps_agg_needs_time(const ps_agg_layout *layout); /* has first or last */
+bool ps_agg_keeps_strings(const ps_agg_layout *layout);
+
+static inline uint64_t ps_agg_rows(const uint8_t *row)
+{
+    return *(const uint64_t *)(const void *)row;
+}
+
+/* Adds row i of the inputs to the group row rows[i]; count <= PS_CHUNK_ROWS. times: only when
+ * needs_time. Strings kept are copied to the arena. PS_OVERFLOW names the aggregate; the state is then
+ * undefined. */
+PS_MUST_CHECK ps_status ps_agg_update(const ps_agg_layout *layout, uint8_t *const *rows,
+                                      const ps_vector *inputs, const int64_t *times, int64_t count,
+                                      ps_arena *arena, ps_error *err);
+/* into[i] = combine(into[i], from[i]) for count consecutive group rows; `into` is the earlier part. */
+PS_MUST_CHECK ps_status ps_agg_combine(const ps_agg_layout *layout, uint8_t *into,
+                                       const uint8_t *from, int64_t count, ps_error *err);
+/* from_total[i] = remove(from_total[i], part[i]); only when invertible. */
+void ps_agg_remove(const ps_agg_layout *layout, uint8_t *from_total, const uint8_t *part,
+                   int64_t count);
+/* Result column `aggregate` of the rows rows[0..count). */
+PS_MUST_CHECK ps_status ps_agg_lower(const ps_agg_layout *layout, int32_t aggregate,
+                                     const uint8_t *const *rows, int64_t count,
+                                     ps_vector_scratch *scratch, ps_vector *out, ps_error *err);
+
+/* The same rows as columns of a snapshot: one or more lanes an accumulator. */
+int32_t ps_agg_lane_count(const ps_agg_layout *layout);
+void ps_agg_lane_describe(const ps_agg_layout *layout, int32_t lane, char *name, size_t name_size,
+                          ps_type *type);
+void ps_agg_lane_save(const ps_agg_layout *layout, int32_t lane, const uint8_t *const *rows,
+                      int64_t count, ps_vector_scratch *scratch, ps_vector *out);
+PS_MUST_CHECK ps_status ps_agg_lane_load(const ps_agg_layout *layout, int32_t lane,
+                                         const ps_vector *vector, uint8_t *const *rows, int64_t count,
+                                         ps_arena *arena, ps_error *err);
+
+#endif
