@@ -1,0 +1,207 @@
+/* event_time.c -- reads the event-time column, keeps the watermark, marks rows that are behind it. */
+#include "operators/event_time.h"
+
+#include "arrow/vector.h"
+#include "operators/snapshot_row.h"
+#include "window/edges.h"
+#include "window/watermark.h"
+
+typedef struct event_time {
+    ps_operator op;
+    int32_t column;
+    ps_watermark mark;
+    int64_t emitted; /* last watermark passed on */
+} event_time;
+
+static ps_status null_time(const event_time *self, ps_error *err)
+{
+    return ps_fail(err, PS_INVALID,
+                   "event-time column '%s' has a null: filter it out before with_event_time, or "
+                   "fill it",
+                   self->op.input->fields[self->column].name);
+}
+
+static ps_status time_out_of_range(const event_time *self, int64_t time, ps_error *err)
+{
+    return ps_fail(err, PS_INVALID, "event-time column '%s' holds %lld, which is out of range",
+                   self->op.input->fields[self->column].name, (long long)time);
+}
+
+/* One array of the watermark before each row of the physical batch; rows outside the selection get
+ * none. */
+static ps_status trace_batch(event_time *self, ps_batch *batch, const ps_selection *selection,
+                             ps_watermark mark, ps_batch **out, ps_error *err)
+{
+    const size_t bytes = (size_t)batch->length * sizeof(int64_t);
+    ps_block *block = ps_block_create(self->op.mem, bytes);
+    if (block == NULL) {
+        return ps_mem_refused(self->op.mem, bytes, "watermarks of late rows", err);
+    }
+    ps_batch *traced = NULL;
+    const ps_status status = ps_batch_create(self->op.mem, batch->schema, batch->length, &traced, err);
+    if (status != PS_OK) {
+        ps_owner_release(&block->owner);
+        return status;
+    }
+    int64_t *before = (int64_t *)(void *)block->data;
+    const int64_t *times = batch->columns[self->column].values;
+    if (selection == NULL) {
+        ps_watermark_trace(&mark, times, batch->length, before);
+    } else {
+        for (int64_t i = 0; i < batch->length; i++) {
+            before[i] = PS_TIME_MIN;
+        }
+        for (int64_t i = 0; i < selection->count; i++) {
+            const uint32_t row = selection->rows[i];
+            ps_watermark_trace(&mark, &times[row], 1, &before[row]);
+        }
+    }
+    for (int32_t i = 0; i < batch->column_count; i++) {
+        ps_batch_set(traced, i, &batch->columns[i]);
+    }
+    traced->late_watermark = before;
+    traced->late_owner = &block->owner;
+    *out = traced;
+    return PS_OK;
+}
+
+/* Takes the batch's times into the mark; *in_order: no row is behind. */
+static ps_status scan_batch(event_time *self, const ps_batch *batch, const ps_selection *selection,
+                            bool *in_order, ps_error *err)
+{
+    const ps_column *column = &batch->columns[self->column];
+    const int64_t count = selection == NULL ? batch->length : selection->count;
+    int64_t least = INT64_MAX;
+    *in_order = true;
+    if (selection == NULL) {
+        if (ps_column_count_nulls(column) > 0) {
+            return null_time(self, err);
+        }
+        *in_order = ps_watermark_scan(&self->mark, column->values, count, &least);
+    } else {
+        ps_vector_scratch scratch;
+        for (int64_t start = 0; start < count; start += PS_CHUNK_ROWS) {
+            const int64_t rows = ps_min_i64(PS_CHUNK_ROWS, count - start);
+            ps_vector times;
+            int64_t low = INT64_MAX;
+            ps_vector_load(column, &selection->rows[start], 0, rows, &scratch, &times);
+            if (times.valid != NULL) {
+                return null_time(self, err);
+            }
+            *in_order &= ps_watermark_scan(&self->mark, times.values, rows, &low);
+            least = ps_min_i64(least, low);
+        }
+    }
+    if (count > 0 && least < -PS_TIME_LIMIT) {
+        return time_out_of_range(self, least, err);
+    }
+    if (count > 0 && self->mark.largest > PS_TIME_LIMIT) {
+        return time_out_of_range(self, self->mark.largest, err);
+    }
+    return PS_OK;
+}
+
+static ps_status on_batch(ps_operator *op, ps_batch *batch, ps_selection *selection, ps_error *err)
+{
+    event_time *self = (event_time *)op;
+    const ps_watermark before = self->mark;
+    bool in_order = true;
+    PS_TRY(scan_batch(self, batch, selection, &in_order, err));
+    if (in_order) {
+        PS_TRY(ps_emit_batch(op, batch, selection, err));
+    } else {
+        ps_batch *traced = NULL;
+        PS_TRY(trace_batch(self, batch, selection, before, &traced, err));
+        const ps_status status = ps_emit_batch(op, traced, selection, err);
+        ps_batch_release(traced);
+        PS_TRY(status);
+    }
+    const int64_t watermark = ps_watermark_value(&self->mark);
+    if (watermark > self->emitted) {
+        self->emitted = watermark;
+        return ps_emit_watermark(op, watermark, err);
+    }
+    return PS_OK;
+}
+
+static ps_status on_watermark(ps_operator *op, int64_t watermark, ps_error *err)
+{
+    event_time *self = (event_time *)op;
+    if (watermark != PS_TIME_MAX) {
+        return PS_OK; /* this operator makes its own */
+    }
+    self->emitted = watermark;
+    return ps_emit_watermark(op, watermark, err);
+}
+
+static ps_status on_barrier(ps_operator *op, int64_t epoch, ps_error *err)
+{
+    const event_time *self = (const event_time *)op;
+    if (op->snapshot != NULL) {
+        static const char *const NAMES[] = {"largest_event_time"};
+        PS_TRY(ps_snapshot_add_row(op, NAMES, &self->mark.largest, 1, err));
+    }
+    return ps_emit_barrier(op, epoch, err);
+}
+
+static ps_status on_end(ps_operator *op, ps_error *err)
+{
+    return ps_emit_end(op, err);
+}
+
+static ps_status restore(ps_operator *op, ps_batch *state, ps_error *err)
+{
+    event_time *self = (event_time *)op;
+    if (state->column_count != 1 || state->columns[0].type.id != PS_TYPE_INT64) {
+        return ps_fail(err, PS_CORRUPT, "not the state of an event time");
+    }
+    for (int64_t i = 0; i < state->length; i++) {
+        const int64_t largest = ((const int64_t *)state->columns[0].values)[i];
+        self->mark.largest = ps_max_i64(self->mark.largest, largest);
+    }
+    return PS_OK;
+}
+
+static void close_event_time(ps_operator *op)
+{
+    ps_mem *mem = op->mem;
+    ps_operator_fini(op);
+    ps_free(mem, op, sizeof(event_time));
+}
+
+static const ps_operator_calls CALLS = {
+    .name = "event_time",
+    .on_batch = on_batch,
+    .on_watermark = on_watermark,
+    .on_barrier = on_barrier,
+    .on_end = on_end,
+    .restore = restore,
+    .close = close_event_time,
+};
+
+ps_status ps_event_time_create(ps_mem *mem, ps_schema *schema, int32_t column,
+                               int64_t out_of_orderness, ps_operator **out, ps_error *err)
+{
+    PS_CHECK(column >= 0 && column < schema->field_count);
+    const ps_field *field = &schema->fields[column];
+    if (field->type.id != PS_TYPE_TIMESTAMP || field->type.index != 0) {
+        char text[96];
+        ps_type_describe(&field->type, text, sizeof text);
+        return ps_fail(err, PS_TYPE, "event-time column '%s' must be a timestamp, not %s",
+                       field->name, text);
+    }
+    if (out_of_orderness < 0 || out_of_orderness > PS_TIME_LIMIT / 2) {
+        return ps_fail(err, PS_INVALID, "out_of_orderness must be positive or zero, not %lld",
+                       (long long)out_of_orderness);
+    }
+    event_time *self = ps_alloc_zeroed(mem, sizeof *self);
+    if (self == NULL) {
+        return ps_mem_refused(mem, sizeof *self, "an event-time operator", err);
+    }
+    ps_operator_init(&self->op, &CALLS, mem, schema, schema);
+    self->column = column;
+    self->mark = (ps_watermark){.largest = PS_TIME_MIN, .bound = out_of_orderness};
+    self->emitted = PS_TIME_MIN;
+    *out = &self->op;
+    return PS_OK;
+}
