@@ -17,6 +17,8 @@ typedef struct ps_aggregate_args {
     int64_t event_time_shift; /* added to each event time: -1 when the column is a window_end */
     const ps_agg_spec *aggregates;
     int32_t aggregate_count;
+    int32_t source_count; /* event times upstream; with one (or 0) a row's own watermark may close
+                             windows before the row is added */
 } ps_aggregate_args;
 
 /* Checks types and makes the output schema: keys, window_start, window_end, aggregates. */

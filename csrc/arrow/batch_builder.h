@@ -1,0 +1,30 @@
+/* batch_builder.h -- one output batch, filled chunk by chunk: a writer per column. */
+#ifndef PS_ARROW_BATCH_BUILDER_H
+#define PS_ARROW_BATCH_BUILDER_H
+
+#include "arrow/vector.h"
+
+typedef struct ps_batch_builder {
+    ps_mem *mem;
+    ps_schema *schema; /* retained */
+    int64_t capacity;
+    int64_t length; /* rows appended, kept by the caller through ps_batch_builder_advance */
+    ps_writer *writers[];
+} ps_batch_builder;
+
+PS_MUST_CHECK ps_status ps_batch_builder_create(ps_mem *mem, ps_schema *schema, int64_t capacity,
+                                                ps_batch_builder **out, ps_error *err);
+void ps_batch_builder_destroy(ps_batch_builder *builder); /* NULL allowed */
+/* Appends count values to one column; every column gets the same rows, then advance counts them. */
+PS_MUST_CHECK ps_status ps_batch_builder_append(ps_batch_builder *builder, int32_t column,
+                                                const ps_vector *vector, int64_t count,
+                                                ps_error *err);
+static inline void ps_batch_builder_advance(ps_batch_builder *builder, int64_t count)
+{
+    builder->length += count;
+}
+/* The batch of what was appended, one reference for the caller. The builder is gone either way. */
+PS_MUST_CHECK ps_status ps_batch_builder_finish(ps_batch_builder *taken, ps_batch **out,
+                                                ps_error *err);
+
+#endif

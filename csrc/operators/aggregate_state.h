@@ -1,0 +1,65 @@
+/* aggregate_state.h -- the inside of the aggregate operator, shared by aggregate*.c only. */
+#ifndef PS_OPERATORS_AGGREGATE_STATE_H
+#define PS_OPERATORS_AGGREGATE_STATE_H
+
+#include "arrow/batch_builder.h"
+#include "operators/aggregate.h"
+#include "state/keymap.h"
+#include "state/slice.h"
+#include "window/edges.h"
+#include "window/panes.h"
+
+#define KEYS_MAX 16
+
+typedef struct aggregate {
+    ps_operator op;
+    /* what to compute */
+    int32_t key_count; /* 0 = one global group, gid 0 */
+    ps_program *key_programs[KEYS_MAX];
+    int32_t input_count;
+    ps_program **input_programs;
+    ps_vector *inputs; /* of the chunk at hand */
+    int32_t aggregate_count;
+    bool windowed;
+    bool exact_late; /* one source: the rows' own watermark may close windows */
+    int32_t time_column;
+    int64_t time_shift;
+    ps_edges edges;
+    /* state */
+    ps_keymap *keys; /* NULL without keys */
+    ps_agg_layout *layout;
+    ps_slice_store store;
+    ps_panes panes;
+    int64_t watermark;   /* every window that ends at or before it has been emitted */
+    int64_t next_window; /* number of the first window not yet emitted */
+    int64_t sweep_at;    /* keys at which dead ones are looked for */
+    /* emission under way */
+    bool pending;        /* towards target; its watermark has not been passed on */
+    int64_t target;
+    bool window_open;
+    int64_t window;
+    int64_t chunk, row;  /* next to emit */
+    ps_batch_builder *out;
+    bool final_done;     /* the one row of an unwindowed global aggregate is out */
+} aggregate;
+
+/* aggregate_emit.c: one bounded part of the pending emission; and all of it. */
+PS_MUST_CHECK ps_status aggregate_resume(ps_operator *op, bool *more, ps_error *err);
+PS_MUST_CHECK ps_status aggregate_finish_pending(aggregate *self, ps_error *err);
+/* Emits every window that ends at or before `watermark` and passes the watermark on. */
+PS_MUST_CHECK ps_status aggregate_advance(aggregate *self, int64_t watermark, ps_error *err);
+
+/* aggregate_snapshot.c */
+PS_MUST_CHECK ps_status aggregate_on_barrier(ps_operator *op, int64_t epoch, ps_error *err);
+PS_MUST_CHECK ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err);
+
+/* aggregate.c: the row of group gid in a slice, made when missing; NULL: memory refused. The slice
+ * reaches gid. */
+uint8_t *aggregate_row(aggregate *self, ps_slice *slice, uint32_t gid);
+
+/* The rows among rows[0..count) that hold a group: their gids and addresses; first_gid is rows' own.
+ * Returns their number. */
+int64_t aggregate_present(const aggregate *self, const uint8_t *rows, int64_t count,
+                          uint32_t first_gid, uint32_t *gids, const uint8_t **found);
+
+#endif
