@@ -18,7 +18,7 @@
 #define PS_STATE_AGG_H
 
 #include "state/agg_spec.h"
-#include "state/arena.h"
+#include "base/arena.h"
 
 typedef struct ps_agg_layout ps_agg_layout;
 

@@ -177,7 +177,7 @@ static bool keep_string(ps_string *held, ps_string value, ps_arena *arena)
     const size_t size = (size_t)value.size_bytes;
     char *bytes = (char *)(uintptr_t)held->data;
     if (bytes == NULL || ps_align_up((size_t)held->size_bytes, 8) < size) {
-        bytes = ps_arena_take(arena, size);
+        bytes = ps_arena_alloc(arena, size);
         if (bytes == NULL) {
             return false;
         }

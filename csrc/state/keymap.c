@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "state/arena.h"
+#include "base/arena.h"
 #include "state/chunks.h"
 #include "state/key_bits.h"
 #include "state/key_index.h"
@@ -424,7 +424,7 @@ static ps_status bytes_find_or_insert(ps_keymap *map, ps_string key, uint64_t ha
     if (!ps_key_index_reserve(&map->index, hash)) {
         return ps_mem_refused(map->mem, 0, "the key index", err);
     }
-    uint8_t *copy = ps_arena_take(&map->arena, size);
+    uint8_t *copy = ps_arena_alloc(&map->arena, size);
     if (copy == NULL) {
         return ps_mem_refused(map->mem, size, "key bytes", err);
     }
@@ -639,7 +639,7 @@ static ps_status compact_bytes(ps_keymap *map, const uint8_t *live, ps_error *er
         if (!live[gid] || gid == map->null_gid) {
             continue;
         }
-        uint8_t *copy = ps_arena_take(&arena, key->size_bytes);
+        uint8_t *copy = ps_arena_alloc(&arena, key->size_bytes);
         if (copy == NULL) {
             ps_arena_join(&map->arena, &arena);
             return ps_mem_refused(map->mem, key->size_bytes, "compacting keys", err);
