@@ -103,7 +103,6 @@ static ps_status rows_of_one(aggregate *self, const chunk *c, const uint32_t *gi
         if (PS_UNLIKELY(rows[i] == NULL)) {
             return rows_refused(self, err);
         }
-        PS_PREFETCH(rows[i]);
     }
     return PS_OK;
 }
@@ -130,7 +129,6 @@ static ps_status rows_of_near(aggregate *self, const chunk *c, const uint32_t *g
         if (PS_UNLIKELY(rows[i] == NULL)) {
             return rows_refused(self, err);
         }
-        PS_PREFETCH(rows[i]);
     }
     return PS_OK;
 }
@@ -170,7 +168,7 @@ static ps_status intern_keys(aggregate *self, const chunk *c, uint32_t *gids, ps
 static ps_status add_rows(aggregate *self, const chunk *c, ps_error *err)
 {
     uint32_t gids[PS_CHUNK_ROWS];
-    uint8_t *rows[PS_CHUNK_ROWS];
+    uint8_t *rows[PS_CHUNK_ROWS + PS_AGG_AHEAD];
     if (c->count == 0) {
         return PS_OK;
     }
@@ -182,6 +180,7 @@ static ps_status add_rows(aggregate *self, const chunk *c, ps_error *err)
     } else {
         PS_TRY(rows_of_many(self, c, gids, rows, err));
     }
+    memset(&rows[c->count], 0, PS_AGG_AHEAD * sizeof *rows);
     for (int32_t k = 0; k < self->input_count; k++) {
         PS_TRY(ps_program_eval(self->input_programs[k], c->batch, c->rows, c->start, c->count,
                                &self->inputs[k], err));

@@ -55,6 +55,10 @@ static inline uint64_t ps_agg_rows(const uint8_t *row)
     return *(const uint64_t *)(const void *)row;
 }
 
+/* How far ahead of its use a row is asked for: rows[] has that many more readable entries, which may
+ * repeat a row or be NULL (measured: 16 to 64 are alike, a whole chunk at once costs half again). */
+#define PS_AGG_AHEAD 32
+
 /* Adds row i of the inputs to the group row rows[i]; count <= PS_CHUNK_ROWS. times: only when
  * needs_time. Strings kept are copied to the arena. PS_OVERFLOW names the aggregate; the state is then
  * undefined. */

@@ -36,6 +36,16 @@ static void add_ones(const update *u)
     FOR_ROWS(u, i, { (*AT(uint64_t, u->rows[i], u->offset))++; });
 }
 
+/* The first visit to every row of the chunk: it asks for the rows ahead of it. More requests at once
+ * than the core can keep open would only queue up. */
+static void count_rows(uint8_t *const *rows, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        PS_PREFETCH(rows[i + PS_AGG_AHEAD]);
+        (*AT(uint64_t, rows[i], 0))++;
+    }
+}
+
 static bool sum_i64(const update *u)
 {
     const int64_t *values = u->values;
@@ -255,6 +265,7 @@ static bool choose_string(const update *u, const int64_t *times, bool first, ps_
 static void stats_f64(uint8_t *const *rows, const double *values, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
+        PS_PREFETCH(rows[i + PS_AGG_AHEAD]);
         uint64_t *n = AT(uint64_t, rows[i], 0);
         double *s = AT(double, rows[i], 8);
         const double value = values[i];
@@ -282,7 +293,6 @@ static ps_status update_one(const ps_agg_layout *layout, const acc *a, update *u
     uint8_t both[PS_CHUNK_ROWS];
     bool done = true;
     switch (a->kind) {
-    case ACC_ROWS:
     case ACC_VALID:
         add_ones(u);
         break;
@@ -352,6 +362,7 @@ static ps_status update_one(const ps_agg_layout *layout, const acc *a, update *u
     case ACC_LAST_STR:
         done = choose_string(u, times, a->kind == ACC_FIRST_STR, arena);
         break;
+    case ACC_ROWS: /* counted before all others */
     case ACC_KIND_COUNT:
         break;
     }
@@ -366,7 +377,8 @@ ps_status ps_agg_update(const ps_agg_layout *layout, uint8_t *const *rows, const
         stats_f64(rows, inputs[layout->accs[1].input].values, count);
         return PS_OK;
     }
-    for (int32_t k = 0; k < layout->acc_count; k++) {
+    count_rows(rows, count);
+    for (int32_t k = 1; k < layout->acc_count; k++) {
         const acc *a = &layout->accs[k];
         update u = {.rows = rows, .offset = a->offset, .count = count};
         if (a->input >= 0) {

@@ -10,6 +10,7 @@
 #include "state/key_index.h"
 
 #define NO_GID UINT32_MAX
+#define AHEAD 16 /* rows between asking for memory and using it */
 #define DIRECT_ALWAYS ((uint64_t)1 << 21) /* spans this small are always worth a direct table */
 #define DIRECT_MAX ((uint64_t)1 << 27)
 #define DIRECT_SPARSITY 16 /* above that: at most this many slots a key */
@@ -191,39 +192,44 @@ static ps_status word_find_or_insert(ps_keymap *map, uint64_t word, uint64_t has
     return word_insert(map, word, hash, gid, err);
 }
 
-/* First the entries of the whole chunk, then the keys they lead to, then the comparison: each pass
- * finds what the one before it has asked the memory for. */
+/* Three stages run at a distance, each finding in cache what the one before it asked for: the entry
+ * at a key's home slot, the key that its tag leads to, the comparison. A row whose first match is
+ * not its key is found (or added) after the loop, in row order. */
 static ps_status intern_words_hashed(ps_keymap *map, const uint64_t *words, int64_t count,
                                      uint32_t *gids, ps_error *err)
 {
     uint64_t hashes[PS_CHUNK_ROWS];
-    const uint64_t *places[PS_CHUNK_ROWS];
+    const ps_key_segment *segments[PS_CHUNK_ROWS];
+    uint32_t missed[PS_CHUNK_ROWS];
+    int64_t missed_count = 0;
     for (int64_t i = 0; i < count; i++) {
         hashes[i] = ps_hash_u64(words[i]);
     }
-    int64_t known = 0; /* rows whose segment exists */
-    if (map->index.directory != NULL) {
-        known = count;
+    const bool empty = map->index.directory == NULL;
+    for (int64_t i = 0; !empty && i < count + 2 * AHEAD; i++) {
+        if (i < count) {
+            segments[i] = ps_key_index_segment(&map->index, hashes[i]);
+            const uint32_t home = (uint32_t)hashes[i] & segments[i]->mask;
+            __builtin_prefetch(&segments[i]->entries[home], 0, 3);
+        }
+        const int64_t second = i - AHEAD;
+        if (second >= 0 && second < count) {
+            gids[second] = ps_key_index_first(segments[second], hashes[second]);
+            __builtin_prefetch(word_at(map, gids[second] == NO_GID ? 0 : gids[second]), 0, 3);
+        }
+        const int64_t third = i - 2 * AHEAD;
+        if (third >= 0 && (gids[third] == NO_GID || *word_at(map, gids[third]) != words[third])) {
+            missed[missed_count++] = (uint32_t)third;
+        }
+    }
+    if (empty) {
         for (int64_t i = 0; i < count; i++) {
-            const ps_key_segment *segment = ps_key_index_segment(&map->index, hashes[i]);
-            places[i] = &segment->entries[(uint32_t)hashes[i] & segment->mask];
-            __builtin_prefetch(places[i], 0, 3);
+            missed[missed_count++] = (uint32_t)i;
         }
     }
-    for (int64_t i = 0; i < known; i++) {
-        /* A candidate is the first entry at the home slot with the right tag; collisions take the
-         * slow path below. */
-        const uint64_t entry = *places[i];
-        gids[i] = entry != 0 && entry >> 32 == hashes[i] >> 32 ? (uint32_t)entry - 1 : NO_GID;
-        if (gids[i] != NO_GID) {
-            __builtin_prefetch(word_at(map, gids[i]), 0, 3);
-        }
-    }
-    for (int64_t i = 0; i < count; i++) {
-        if (i < known && gids[i] != NO_GID && *word_at(map, gids[i]) == words[i]) {
-            continue;
-        }
-        PS_TRY(word_find_or_insert(map, words[i], hashes[i], &gids[i], err));
+    for (int64_t i = 0; i < missed_count; i++) {
+        const uint32_t row = missed[i];
+        PS_TRY(word_find_or_insert(map, words[row], hashes[row], &gids[row], err));
     }
     return PS_OK;
 }
