@@ -46,13 +46,13 @@ void ps_array_view(const ps_type *type, const ArrowSchema *arrow, const ArrowArr
 /* Writing a column as an ArrowArray that borrows its buffers, for as long as its owner lives. The
  * structs come from an arena whose size the caller asks for first. Bitmaps that do not begin at the
  * column's row offset are copied into it. */
-typedef struct ps_arena {
+typedef struct ps_array_room {
     uint8_t *next;
     uint8_t *end;
-} ps_arena;
+} ps_array_room;
 size_t ps_array_bytes(const ps_column *column);
 /* Fills *out; release is set on it and everything below (each with private_data), or left NULL. */
-void ps_array_fill(const ps_column *column, ps_arena *arena, void (*release)(ArrowArray *),
+void ps_array_fill(const ps_column *column, ps_array_room *arena, void (*release)(ArrowArray *),
                    void *private_data, ArrowArray *out);
 
 #endif

@@ -15,7 +15,7 @@
 static const char no_bytes[1] = "";
 static const int64_t no_offsets[2] = {0, 0};
 
-static void *arena_take(ps_arena *arena, size_t bytes)
+static void *arena_take(ps_array_room *arena, size_t bytes)
 {
     void *taken = arena->next;
     arena->next += ps_align_up(bytes, 8);
@@ -69,7 +69,7 @@ size_t ps_array_bytes(const ps_column *column)
 }
 
 /* Mirrors a tree of structs; the buffers and their pointers stay where they are. */
-static void array_copy(const ArrowArray *from, ps_arena *arena, void (*release)(ArrowArray *),
+static void array_copy(const ArrowArray *from, ps_array_room *arena, void (*release)(ArrowArray *),
                        void *private_data, ArrowArray *out)
 {
     *out = *from;
@@ -92,7 +92,7 @@ static void array_copy(const ArrowArray *from, ps_arena *arena, void (*release)(
 
 /* The bitmap whose bit `offset` is the column's first row. */
 static const void *bitmap_at_offset(const ps_column *column, const void *bits, int64_t bit,
-                                    int64_t offset, ps_arena *arena)
+                                    int64_t offset, ps_array_room *arena)
 {
     const size_t bytes = bitmap_bytes(column, bits, bit);
     if (bytes == 0) {
@@ -110,7 +110,7 @@ static const void *step_back(const void *pointer, int64_t bytes)
 }
 
 /* Buffers 1 and on of a plain column; their number. */
-static int64_t fill_values(const ps_column *column, int64_t offset, ps_arena *arena,
+static int64_t fill_values(const ps_column *column, int64_t offset, ps_array_room *arena,
                            const void **buffers)
 {
     const uint8_t id = column->type.index != 0 ? column->type.index : column->type.id;
@@ -141,7 +141,7 @@ static int64_t fill_values(const ps_column *column, int64_t offset, ps_arena *ar
     }
 }
 
-void ps_array_fill(const ps_column *column, ps_arena *arena, void (*release)(ArrowArray *),
+void ps_array_fill(const ps_column *column, ps_array_room *arena, void (*release)(ArrowArray *),
                    void *private_data, ArrowArray *out)
 {
     if (column->type.id == PS_TYPE_OPAQUE) {
@@ -235,7 +235,7 @@ ps_status ps_batch_export(ps_batch *batch, ArrowArray *out, ps_error *err)
     own->batch = batch;
     own->size_bytes = size;
     own->no_validity[0] = NULL;
-    ps_arena arena = {(uint8_t *)own + ps_align_up(sizeof(exported), 8), (uint8_t *)own + size};
+    ps_array_room arena = {(uint8_t *)own + ps_align_up(sizeof(exported), 8), (uint8_t *)own + size};
     ArrowArray *children = arena_take(&arena, columns * sizeof(ArrowArray));
     ArrowArray **pointers = arena_take(&arena, columns * sizeof(ArrowArray *));
     for (size_t i = 0; i < columns; i++) {

@@ -210,7 +210,7 @@ static ps_status nested_assemble(nested *self, const ps_column *column, ps_error
     self->arena_bytes = bytes;
     ArrowArray *structs = (ArrowArray *)(void *)self->arena;
     ArrowArray **pointers = (ArrowArray **)(structs + children);
-    ps_arena arena = {(uint8_t *)(pointers + children), self->arena + bytes};
+    ps_array_room arena = {(uint8_t *)(pointers + children), self->arena + bytes};
     for (size_t i = 0; i < children; i++) {
         pointers[i] = &structs[i];
         ps_array_fill(&self->children[i], &arena, NULL, NULL, &structs[i]);

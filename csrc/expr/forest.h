@@ -2,7 +2,7 @@
 #ifndef PS_EXPR_FOREST_H
 #define PS_EXPR_FOREST_H
 
-#include "expr/arena.h"
+#include "base/arena.h"
 #include "expr/program.h"
 
 typedef enum ps_node_kind { PS_NODE_COLUMN, PS_NODE_LITERAL, PS_NODE_CALL } ps_node_kind;

@@ -9,7 +9,7 @@
 #define PS_EXPR_OPS_H
 
 #include "arrow/vector.h"
-#include "expr/arena.h"
+#include "base/arena.h"
 #include "simd/kernels.h"
 
 typedef struct ps_call ps_call;

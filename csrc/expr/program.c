@@ -217,9 +217,7 @@ static ps_status eval_rows(ps_program *program, const ps_batch *batch, const uin
                            ps_error *err)
 {
     const int32_t column = program->code->column;
-    if (program->arena.block != NULL) {
-        ps_arena_reset(&program->arena);
-    }
+    ps_arena_reset(&program->arena);
     if (column >= 0 && program->code->kind == PS_CLASS_NONE) {
         *out = (ps_vector){.kind = PS_CLASS_NONE};
         return PS_OK;
