@@ -1,6 +1,7 @@
 /* forest.c -- building a forest of expression nodes. */
 #include "expr/forest.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define NODES_MAX (1 << 20)
@@ -13,15 +14,22 @@ ps_status ps_expr_create(ps_mem *mem, ps_expr **out, ps_error *err)
         return ps_mem_refused(mem, sizeof *expr, "an expression", err);
     }
     ps_mem_retain(mem);
+    atomic_init(&expr->references, 1);
     expr->mem = mem;
     ps_arena_init(&expr->arena, mem);
     *out = expr;
     return PS_OK;
 }
 
+void ps_expr_retain(ps_expr *expr)
+{
+    atomic_fetch_add_explicit(&expr->references, 1, memory_order_relaxed);
+}
+
 void ps_expr_destroy(ps_expr *expr)
 {
-    if (expr == NULL) {
+    /* Release: our uses come before the freeing; acquire: the others' uses do. */
+    if (expr == NULL || atomic_fetch_sub_explicit(&expr->references, 1, memory_order_acq_rel) > 1) {
         return;
     }
     ps_mem *mem = expr->mem;

@@ -28,6 +28,7 @@ typedef struct ps_node {
 } ps_node;
 
 struct ps_expr {
+    _Atomic int64_t references;
     ps_mem *mem; /* retained */
     ps_arena arena;
     int32_t count;
