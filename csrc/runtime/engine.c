@@ -1,0 +1,680 @@
+/* engine.c -- see engine.h. */
+#include "runtime/engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "runtime/graph.h"
+#include "runtime/input.h"
+
+enum { FAILURE_NONE = 0, FAILURE_WRITING, FAILURE_KNOWN };
+
+/* One line of the metrics: an operator, and the task it is the first of. */
+typedef struct metrics_line {
+    const ps_operator *op;
+    const ps_task *fed; /* or NULL */
+} metrics_line;
+
+struct ps_engine {
+    ps_park park; /* of the driving thread; first, for its alignment */
+    _Atomic int64_t references;
+    _Atomic int32_t failure_state;
+    _Atomic bool stop; /* cancelled, or a thread has failed */
+    ps_error failure;
+    ps_mem *mem;
+    ps_plan *plan;
+    ps_clock clock;
+    ps_graph graph;
+    ps_input *inputs;
+    int32_t input_count;
+    int32_t next_input; /* to look at first */
+    ps_fifo collected;  /* results that came through rings */
+    ps_fifo *results;   /* collected, or what the sink fills on the driver */
+    metrics_line *lines;
+    int32_t line_count;
+    bool started;         /* a message has been processed */
+    bool barrier_pending; /* sent, and poll has not given it yet */
+    bool ended;           /* the end has arrived in results */
+};
+
+/* ---- life ---- */
+
+static const ps_plan_node *source_node(const ps_plan *plan, int32_t input)
+{
+    for (int32_t i = 0; i < plan->node_count; i++) {
+        if (plan->nodes[i]->kind == PS_NODE_SOURCE && plan->nodes[i]->input == input) {
+            return plan->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static ps_status make_inputs(ps_engine *engine, ps_error *err)
+{
+    const int32_t count = engine->plan->input_count;
+    const size_t size_bytes = (size_t)count * sizeof(ps_input);
+    engine->inputs = ps_alloc_zeroed(engine->mem, size_bytes);
+    if (engine->inputs == NULL) {
+        return ps_mem_refused(engine->mem, size_bytes, "inputs", err);
+    }
+    engine->input_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        const ps_plan_node *const node = source_node(engine->plan, i);
+        ps_input_init(&engine->inputs[i], engine->mem, node->name, node->schema,
+                      engine->graph.wanted[i]);
+    }
+    return PS_OK;
+}
+
+static ps_task *task_at(const ps_engine *engine, int32_t index)
+{
+    return index == 0 ? engine->graph.driver : engine->graph.tasks.items[index - 1];
+}
+
+static int32_t task_count(const ps_engine *engine)
+{
+    return engine->graph.tasks.count + 1;
+}
+
+static ps_status make_lines(ps_engine *engine, ps_error *err)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < task_count(engine); i++) {
+        count += task_at(engine, i)->operator_count;
+    }
+    const size_t size_bytes = (size_t)count * sizeof(metrics_line);
+    engine->lines = ps_alloc_zeroed(engine->mem, size_bytes);
+    if (engine->lines == NULL) {
+        return ps_mem_refused(engine->mem, size_bytes, "metrics", err);
+    }
+    for (int32_t i = 0; i < task_count(engine); i++) {
+        const ps_task *const task = task_at(engine, i);
+        for (int32_t j = 0; j < task->operator_count; j++) {
+            engine->lines[engine->line_count] =
+                (metrics_line){.op = task->operators[j],
+                               .fed = j == 0 && task->inbox.channel_count > 0 ? task : NULL};
+            engine->line_count++;
+        }
+    }
+    return PS_OK;
+}
+
+static ps_status build(ps_engine *engine, int32_t shard_count, ps_error *err)
+{
+    PS_TRY(
+        ps_graph_init(&engine->graph, engine->plan, engine->mem, shard_count, &engine->park, err));
+    engine->results =
+        engine->graph.results_by_rings ? &engine->collected : engine->graph.driver_results;
+    PS_TRY(make_inputs(engine, err));
+    return make_lines(engine, err);
+}
+
+static void destroy(ps_engine *engine)
+{
+    ps_mem *const mem = engine->mem;
+    for (int32_t i = 0; i < engine->input_count; i++) {
+        ps_input_fini(&engine->inputs[i]);
+    }
+    if (engine->inputs != NULL) {
+        ps_free(mem, engine->inputs, (size_t)engine->input_count * sizeof(ps_input));
+    }
+    if (engine->lines != NULL) {
+        ps_free(mem, engine->lines, (size_t)engine->line_count * sizeof(metrics_line));
+    }
+    ps_fifo_fini(&engine->collected);
+    ps_graph_fini(&engine->graph);
+    ps_park_fini(&engine->park);
+    ps_plan_release(engine->plan);
+    ps_free(mem, engine, sizeof(*engine));
+    ps_mem_release(mem);
+}
+
+ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count, ps_engine **out,
+                           ps_error *err)
+{
+    if (shard_count < 1 || shard_count > PS_KEY_GROUPS) {
+        return ps_fail(err, PS_INVALID, "shard count is %d, must be from 1 to %d", shard_count,
+                       PS_KEY_GROUPS);
+    }
+    ps_engine *const engine = ps_alloc_zeroed(mem, sizeof(*engine));
+    if (engine == NULL) {
+        return ps_mem_refused(mem, sizeof(*engine), "an engine", err);
+    }
+    ps_mem_retain(mem);
+    ps_plan_retain(plan);
+    atomic_init(&engine->references, 1);
+    engine->mem = mem;
+    engine->plan = plan;
+    engine->graph.mem = mem;
+    ps_clock_init(&engine->clock);
+    ps_park_init(&engine->park, shard_count + 1);
+    ps_fifo_init(&engine->collected, mem);
+    const ps_status status = build(engine, shard_count, err);
+    if (status != PS_OK) {
+        destroy(engine);
+        return status;
+    }
+    *out = engine;
+    return PS_OK;
+}
+
+void ps_engine_retain(ps_engine *engine)
+{
+    atomic_fetch_add_explicit(&engine->references, 1, memory_order_relaxed);
+}
+
+void ps_engine_release(ps_engine *engine)
+{
+    /* Release: our uses come before the freeing; acquire: the others' uses do. */
+    if (engine != NULL &&
+        atomic_fetch_sub_explicit(&engine->references, 1, memory_order_acq_rel) == 1) {
+        destroy(engine);
+    }
+}
+
+/* ---- failure ---- */
+
+void ps_engine_cancel(ps_engine *engine)
+{
+    atomic_store_explicit(&engine->stop, true, memory_order_relaxed); /* the wake-ups order it */
+    for (int32_t i = 0; i < engine->graph.shard_count; i++) {
+        ps_park_wake(&engine->graph.workers[i].park);
+    }
+    ps_park_wake(&engine->park);
+}
+
+/* Keeps the first error and stops everybody. */
+static ps_status record(ps_engine *engine, ps_status status, const ps_error *error)
+{
+    int32_t found = FAILURE_NONE;
+    if (atomic_compare_exchange_strong_explicit(&engine->failure_state, &found, FAILURE_WRITING,
+                                                memory_order_relaxed, memory_order_relaxed)) {
+        engine->failure = *error;
+        engine->failure.status = status;
+        atomic_store_explicit(&engine->failure_state, FAILURE_KNOWN, memory_order_release); /* R1 */
+    }
+    ps_engine_cancel(engine);
+    return status;
+}
+
+/* A failure of the driving thread: recorded, and handed to the caller. */
+static ps_status fail_with(ps_engine *engine, ps_status status, const ps_error *error,
+                           ps_error *err)
+{
+    if (err != NULL) {
+        *err = *error;
+    }
+    return record(engine, status, error);
+}
+
+ps_status ps_engine_failure(const ps_engine *engine, ps_error *err)
+{
+    if (atomic_load_explicit(&engine->failure_state, memory_order_acquire) != FAILURE_KNOWN) {
+        return PS_OK; /* A1 */
+    }
+    if (err != NULL) {
+        *err = engine->failure;
+    }
+    return engine->failure.status;
+}
+
+/* PS_OK, or why nothing can be done any more. */
+static ps_status check_running(const ps_engine *engine, ps_error *err)
+{
+    if (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
+        return PS_OK;
+    }
+    const ps_status status = ps_engine_failure(engine, err);
+    return status != PS_OK ? status : ps_fail(err, PS_CANCELLED, "the job was stopped");
+}
+
+/* ---- shards ---- */
+
+int32_t ps_engine_worker_count(const ps_engine *engine)
+{
+    return engine->graph.worker_count;
+}
+
+static ps_status check_worker(const ps_engine *engine, int32_t index, ps_error *err)
+{
+    if (index < 0 || index >= engine->graph.shard_count) {
+        return ps_fail(err, PS_INVALID, "worker %d does not exist: the engine has %d shards", index,
+                       engine->graph.shard_count);
+    }
+    return PS_OK;
+}
+
+ps_status ps_engine_work(ps_engine *engine, int32_t index, ps_error *err)
+{
+    PS_TRY(check_worker(engine, index, err));
+    ps_error error;
+    ps_error_clear(&error);
+    const ps_status status = ps_worker_run(&engine->graph.workers[index], &engine->stop, &error);
+    if (status == PS_OK) {
+        return PS_OK;
+    }
+    if (err != NULL) {
+        *err = error;
+    }
+    return status == PS_CANCELLED ? status : record(engine, status, &error);
+}
+
+ps_status ps_engine_step(ps_engine *engine, int32_t index, bool *progress, ps_error *err)
+{
+    PS_TRY(check_worker(engine, index, err));
+    PS_TRY(check_running(engine, err));
+    ps_error error;
+    ps_error_clear(&error);
+    ps_worker_state state = PS_WORKER_WAIT;
+    const ps_status status = ps_worker_step(&engine->graph.workers[index], &state, &error);
+    *progress = status == PS_OK && state == PS_WORKER_PROGRESS;
+    return status == PS_OK ? PS_OK : fail_with(engine, status, &error, err);
+}
+
+/* ---- input ---- */
+
+static ps_status find_input(ps_engine *engine, int32_t index, ps_input **out, ps_error *err)
+{
+    if (index < 0 || index >= engine->input_count) {
+        return ps_fail(err, PS_INVALID, "input %d does not exist: the plan has %d", index,
+                       engine->input_count);
+    }
+    *out = &engine->inputs[index];
+    return PS_OK;
+}
+
+ps_status ps_engine_push(ps_engine *engine, int32_t input, ArrowArray *array, ps_error *err)
+{
+    ps_input *found;
+    PS_TRY(find_input(engine, input, &found, err));
+    return ps_input_push(found, array, err);
+}
+
+ps_status ps_engine_push_batch(ps_engine *engine, int32_t input, ps_batch *batch, ps_error *err)
+{
+    ps_input *found;
+    PS_TRY(find_input(engine, input, &found, err));
+    return ps_input_push_batch(found, batch, err);
+}
+
+ps_status ps_engine_push_watermark(ps_engine *engine, int32_t input, int64_t watermark,
+                                   ps_error *err)
+{
+    ps_input *found;
+    PS_TRY(find_input(engine, input, &found, err));
+    return ps_input_push_watermark(found, watermark, err);
+}
+
+ps_status ps_engine_finish_input(ps_engine *engine, int32_t input, ps_error *err)
+{
+    ps_input *found;
+    PS_TRY(find_input(engine, input, &found, err));
+    return ps_input_finish(found, err);
+}
+
+static bool all_ended(const ps_engine *engine)
+{
+    for (int32_t i = 0; i < engine->input_count; i++) {
+        if (!engine->inputs[i].ended) {
+            return false;
+        }
+    }
+    return true;
+}
+
+ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, ps_error *err)
+{
+    if (engine->barrier_pending) {
+        return ps_fail(err, PS_INVALID, "a barrier is on its way: wait until poll gives it");
+    }
+    bool sent = false;
+    for (int32_t i = 0; i < engine->input_count; i++) {
+        if (!engine->inputs[i].finished) {
+            PS_TRY(ps_input_push_barrier(&engine->inputs[i], epoch, err));
+            sent = true;
+        }
+    }
+    if (!sent) {
+        return ps_fail(err, PS_INVALID, "every input is finished: no barrier can follow");
+    }
+    engine->barrier_pending = true;
+    return PS_OK;
+}
+
+/* ---- driving ---- */
+
+typedef struct drive {
+    ps_input *input;
+    ArrowArrayStream *stream; /* NULL once it has ended, or none was given */
+    int64_t rows_left;
+    int64_t output_rows;
+    int64_t until_ns;
+    bool pulling; /* an error now is the stream's or the caller's: the engine itself is sound */
+} drive;
+
+/* A message for a source's chain; unread inputs drop it. */
+static ps_status deliver(ps_engine *engine, int32_t input, const ps_message *message, ps_error *err)
+{
+    ps_operator *const first = engine->graph.sources[input];
+    engine->started = true;
+    return first == NULL ? PS_OK : ps_task_deliver(engine->graph.driver, first, message, err);
+}
+
+/* Whether every input that still lives has come to the barrier. */
+static bool barrier_is_due(const ps_engine *engine)
+{
+    bool due = false;
+    for (int32_t i = 0; i < engine->input_count; i++) {
+        const ps_input *const input = &engine->inputs[i];
+        const ps_message *const first = ps_fifo_first(&input->waiting);
+        if (first != NULL && first->kind == PS_MESSAGE_BARRIER) {
+            due = true;
+        } else if (!input->ended) {
+            return false;
+        }
+    }
+    return due;
+}
+
+static ps_status deliver_barrier(ps_engine *engine, ps_error *err)
+{
+    ps_task_forget_snapshots(engine->graph.driver);
+    for (int32_t i = 0; i < engine->input_count; i++) {
+        ps_message message;
+        if (ps_fifo_take(&engine->inputs[i].waiting, &message)) {
+            PS_TRY(deliver(engine, i, &message, err));
+        }
+    }
+    return PS_OK;
+}
+
+/* One waiting message of the inputs in turn. *rows stays -1 when there is none. */
+static ps_status feed(ps_engine *engine, int64_t *rows, ps_error *err)
+{
+    for (int32_t i = 0; i < engine->input_count; i++) {
+        const int32_t index = engine->next_input;
+        ps_input *const input = &engine->inputs[index];
+        engine->next_input = index + 1 == engine->input_count ? 0 : index + 1;
+        const ps_message *const first = ps_fifo_first(&input->waiting);
+        if (first == NULL || first->kind == PS_MESSAGE_BARRIER) {
+            continue;
+        }
+        ps_message message;
+        PS_CHECK(ps_fifo_take(&input->waiting, &message));
+        *rows = ps_message_rows(&message);
+        input->ended = message.kind == PS_MESSAGE_END;
+        const ps_status status = deliver(engine, index, &message, err);
+        ps_message_clear(&message);
+        return status;
+    }
+    if (barrier_is_due(engine)) {
+        *rows = 0;
+        return deliver_barrier(engine, err);
+    }
+    return PS_OK;
+}
+
+/* Moves one message from the shards' rings into results; *found: there was one. */
+static ps_status collect_one(ps_engine *engine, bool *found, ps_error *err)
+{
+    ps_message message;
+    int32_t channel;
+    ps_inbox *const inbox = &engine->graph.outputs;
+    *found = ps_inbox_try_pop(inbox, &message, &channel);
+    if (!*found) {
+        return PS_OK;
+    }
+    if (message.kind == PS_MESSAGE_BATCH) {
+        const ps_status status = ps_fifo_put(engine->results, &message, err);
+        if (status != PS_OK) {
+            ps_message_clear(&message);
+        }
+        return status;
+    }
+    ps_merge *const merge = &engine->graph.outputs_merge;
+    ps_message out[PS_MERGE_OUT_MAX];
+    const int32_t count = ps_merge_apply(merge, channel, &message, out);
+    for (int32_t i = 0; i < inbox->channel_count; i++) {
+        inbox->channels[i].held = ps_merge_held(merge, i);
+    }
+    for (int32_t i = 0; i < count; i++) {
+        PS_TRY(ps_fifo_put(engine->results, &out[i], err));
+    }
+    return PS_OK;
+}
+
+/* Enough for the caller to come and take. */
+static bool enough_results(const ps_engine *engine, int64_t output_rows)
+{
+    return engine->results->rows >= output_rows || engine->results->barriers > 0;
+}
+
+static ps_status collect(ps_engine *engine, int64_t output_rows, ps_error *err)
+{
+    bool found = engine->graph.results_by_rings;
+    while (found && !enough_results(engine, output_rows)) {
+        PS_TRY(collect_one(engine, &found, err));
+    }
+    return PS_OK;
+}
+
+/* One bounded piece of work on the source side. *worked: something was done; *blocked: a ring is
+ * full. */
+static ps_status step(ps_engine *engine, drive *d, bool *worked, bool *blocked, bool *source_end,
+                      ps_error *err)
+{
+    ps_task *const task = engine->graph.driver;
+    *worked = false;
+    *blocked = !ps_task_flush(task);
+    if (*blocked) {
+        return PS_OK;
+    }
+    PS_TRY(ps_task_resume(task, worked, err));
+    if (*worked) {
+        return PS_OK;
+    }
+    if (d->rows_left <= 0) {
+        return PS_OK;
+    }
+    int64_t rows = -1;
+    PS_TRY(feed(engine, &rows, err));
+    if (rows >= 0) {
+        *worked = true;
+        d->rows_left -= rows;
+        return PS_OK;
+    }
+    if (d->stream != NULL) {
+        d->pulling = true;
+        PS_TRY(ps_input_pull(d->input, d->stream, &rows, source_end, err));
+        d->pulling = false;
+        d->rows_left -= rows == 0; /* so that empty arrays come to an end too */
+        *worked = true;
+    }
+    return PS_OK;
+}
+
+/* Nothing can be done here now: what to tell the caller, or sleep (*state stays MORE). */
+static bool rest(ps_engine *engine, const drive *d, bool blocked, ps_drive_state *state)
+{
+    engine->ended = engine->ended || engine->results->ends > 0;
+    if (engine->ended) {
+        *state = engine->results->count > 0 ? PS_DRIVE_OUTPUT : PS_DRIVE_DONE;
+        return true;
+    }
+    if (!blocked && !engine->barrier_pending && !all_ended(engine)) {
+        *state = engine->results->rows > 0 ? PS_DRIVE_OUTPUT : PS_DRIVE_STARVED;
+        return true;
+    }
+    const int64_t remaining_ns = d->until_ns - ps_clock_monotonic_ns(&engine->clock);
+    if (remaining_ns <= 0) {
+        *state = blocked ? PS_DRIVE_FULL : PS_DRIVE_MORE;
+        return true;
+    }
+    ps_inbox_announce(&engine->graph.outputs);
+    ps_park_wait(&engine->park, remaining_ns);
+    return false;
+}
+
+static ps_status drive_until(ps_engine *engine, drive *d, ps_drive_state *state, ps_error *err)
+{
+    for (;;) {
+        PS_TRY(check_running(engine, err));
+        PS_TRY(collect(engine, d->output_rows, err));
+        if (enough_results(engine, d->output_rows)) {
+            *state = PS_DRIVE_OUTPUT;
+            return PS_OK;
+        }
+        bool worked;
+        bool blocked;
+        bool source_end = false;
+        PS_TRY(step(engine, d, &worked, &blocked, &source_end, err));
+        if (source_end) {
+            *state = PS_DRIVE_SOURCE_END;
+            return PS_OK;
+        }
+        if (worked) {
+            continue;
+        }
+        if (!blocked && d->rows_left <= 0) {
+            *state = PS_DRIVE_MORE;
+            return PS_OK;
+        }
+        if (rest(engine, d, blocked, state)) {
+            return PS_OK;
+        }
+    }
+}
+
+ps_status ps_engine_drive(ps_engine *engine, int32_t input, ArrowArrayStream *stream,
+                          int64_t budget_rows, int64_t output_rows, int64_t timeout_ns,
+                          ps_drive_state *state, ps_error *err)
+{
+    *state = PS_DRIVE_MORE;
+    ps_input *found = NULL;
+    if (stream != NULL) {
+        PS_TRY(find_input(engine, input, &found, err));
+    }
+    drive d = {
+        .input = found,
+        .stream = stream,
+        .rows_left = ps_max_i64(budget_rows, 1),
+        .output_rows = ps_max_i64(output_rows, 1),
+        .until_ns = ps_clock_monotonic_ns(&engine->clock) + ps_max_i64(timeout_ns, 0),
+    };
+    ps_error error;
+    ps_error_clear(&error);
+    const ps_status status = drive_until(engine, &d, state, &error);
+    if (status == PS_OK) {
+        return PS_OK;
+    }
+    if (d.pulling || status == PS_CANCELLED) {
+        if (err != NULL) {
+            *err = error;
+        }
+        return status;
+    }
+    return fail_with(engine, status, &error, err);
+}
+
+void ps_engine_poll(ps_engine *engine, ps_message *out)
+{
+    if (!ps_fifo_take(engine->results, out)) {
+        *out = (ps_message){.kind = PS_MESSAGE_NONE};
+        return;
+    }
+    if (out->kind == PS_MESSAGE_BARRIER) {
+        engine->barrier_pending = false;
+    }
+}
+
+/* ---- state ---- */
+
+int64_t ps_engine_state_count(const ps_engine *engine)
+{
+    int64_t count = 0;
+    for (int32_t i = 0; i < task_count(engine); i++) {
+        count += task_at(engine, i)->snapshot_count;
+    }
+    return count;
+}
+
+ps_batch *ps_engine_state_batch(const ps_engine *engine, int64_t index, int32_t *operator_id)
+{
+    for (int32_t i = 0; i < task_count(engine); i++) {
+        const ps_task *const task = task_at(engine, i);
+        if (index < task->snapshot_count) {
+            *operator_id = task->snapshots[index].operator_id;
+            return task->snapshots[index].batch;
+        }
+        index -= task->snapshot_count;
+    }
+    return NULL;
+}
+
+ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *state, ps_error *err)
+{
+    if (engine->started) {
+        return ps_fail(err, PS_INVALID, "state can only be restored before the first input");
+    }
+    bool found = false;
+    for (int32_t i = 0; i < task_count(engine); i++) {
+        const ps_task *const task = task_at(engine, i);
+        for (int32_t j = 0; j < task->operator_count; j++) {
+            ps_operator *const op = task->operators[j];
+            if (op->id == operator_id && op->calls->restore != NULL) {
+                PS_TRY(op->calls->restore(op, state, err));
+                found = true;
+            }
+        }
+    }
+    if (!found) {
+        return ps_fail(err, PS_INVALID, "operator %d does not exist in this plan or keeps no state",
+                       operator_id);
+    }
+    return PS_OK;
+}
+
+/* ---- metrics ---- */
+
+int32_t ps_engine_metrics_count(const ps_engine *engine)
+{
+    return engine->line_count;
+}
+
+void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metrics *out)
+{
+    PS_CHECK(index >= 0 && index < engine->line_count);
+    const metrics_line *const line = &engine->lines[index];
+    const ps_operator_stats *const stats = &line->op->stats;
+    *out = (ps_operator_metrics){
+        .id = line->op->id,
+        .shard = line->op->shard,
+        .rows_in = ps_stat_get(&stats->rows_in),
+        .rows_out = ps_stat_get(&stats->rows_out),
+        .batches_in = ps_stat_get(&stats->batches_in),
+        .batches_out = ps_stat_get(&stats->batches_out),
+        .bytes_in = ps_stat_get(&stats->bytes_in),
+        .bytes_out = ps_stat_get(&stats->bytes_out),
+        .late_rows = ps_stat_get(&stats->late_rows),
+        .watermark = ps_stat_get(&stats->watermark),
+        .keys = ps_stat_get(&stats->keys),
+        .state_bytes = ps_stat_get(&stats->state_bytes),
+        .blocked_ns = ps_stat_get(&stats->blocked_ns),
+    };
+    snprintf(out->name, sizeof(out->name), "%s", line->op->calls->name);
+    if (line->fed != NULL) {
+        ps_inbox_size(&line->fed->inbox, &out->ring_used, &out->ring_capacity);
+    }
+}
+
+int64_t ps_engine_memory_used(const ps_engine *engine)
+{
+    return ps_mem_used(engine->mem);
+}
+
+int64_t ps_engine_memory_peak(const ps_engine *engine)
+{
+    return ps_mem_peak(engine->mem);
+}

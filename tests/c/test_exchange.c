@@ -1,0 +1,210 @@
+/* test_exchange.c -- every row goes once, in order, to the shard that owns its key. */
+#include "check.h"
+#include "flow.h"
+#include "operators/exchange.h"
+#include "state/key_hash.h"
+
+enum { TARGETS_MAX = 5 };
+
+typedef struct desk {
+    ps_mem *mem;
+    ps_schema *schema;
+    ps_outbox outbox;
+    ps_operator *op;
+} desk;
+
+static ps_status key_program(ps_mem *mem, const ps_schema *schema, ps_program **out)
+{
+    ps_expr *expr;
+    int32_t root;
+    PS_TRY(ps_expr_create(mem, &expr, NULL));
+    ps_status status = ps_expr_column(expr, "key", &root, NULL);
+    if (status == PS_OK) {
+        status = ps_program_compile(mem, expr, root, schema, out, NULL);
+    }
+    ps_expr_destroy(expr);
+    return status;
+}
+
+static void begin(desk *d, int32_t target_count)
+{
+    ps_program *key;
+    d->mem = flow_begin();
+    d->schema = flow_ps_schema(d->mem);
+    CHECK_OK(key_program(d->mem, d->schema, &key));
+    CHECK_OK(ps_outbox_init(&d->outbox, d->mem, target_count, NULL));
+    CHECK_OK(ps_exchange_create(d->mem, d->schema, &key, 1, &d->outbox, &d->op, NULL));
+    ps_program_destroy(key);
+}
+
+static void end(desk *d)
+{
+    d->op->calls->close(d->op);
+    ps_outbox_fini(&d->outbox);
+    ps_schema_release(d->schema);
+    flow_end(d->mem);
+}
+
+static int32_t owner_of(int64_t key, int32_t target_count)
+{
+    const ps_vector vector = {.kind = PS_CLASS_I64, .values = &key};
+    uint64_t hash;
+    ps_key_hash(&vector, 1, 1, &hash);
+    return ps_shard_of_group(ps_key_group(hash), target_count);
+}
+
+static void every_row_goes_once_to_its_owner(void)
+{
+    for (int32_t targets = 2; targets <= TARGETS_MAX; targets++) {
+        desk d;
+        begin(&d, targets);
+        const int64_t rows = 2500; /* several chunks */
+        ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = flow_batch(d.mem, rows, 0, 37)};
+        CHECK_OK(ps_selection_create(d.mem, rows, &message.selection, NULL));
+        for (uint32_t i = 0; i < rows; i++) { /* two of three rows */
+            if (i % 3 != 0) {
+                message.selection->rows[message.selection->count] = i;
+                message.selection->count++;
+            }
+        }
+        CHECK_OK(ps_deliver(d.op, &message, NULL));
+        int64_t seen = 0;
+        for (int32_t target = 0; target < targets; target++) {
+            ps_message part;
+            int64_t last = -1;
+            CHECK(ps_fifo_take(&d.outbox.targets[target].waiting, &part));
+            CHECK(part.batch == message.batch); /* not a copy */
+            for (int64_t i = 0; i < part.selection->count; i++) {
+                const int64_t row = part.selection->rows[i];
+                CHECK(row > last && row % 3 != 0);
+                CHECK_EQ(owner_of(flow_values(part.batch, 0)[row], targets), target);
+                last = row;
+            }
+            seen += part.selection->count;
+            ps_message_clear(&part);
+        }
+        CHECK_EQ(seen, message.selection->count);
+        CHECK_EQ(ps_stat_get(&d.op->stats.rows_out), seen);
+        ps_message_clear(&message);
+        end(&d);
+    }
+}
+
+static void a_batch_of_one_owner_travels_whole(void)
+{
+    desk d;
+    begin(&d, 3);
+    ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = flow_batch(d.mem, 100, 0, 1)};
+    CHECK_OK(ps_deliver(d.op, &message, NULL));
+    const int32_t owner = owner_of(0, 3);
+    for (int32_t target = 0; target < 3; target++) {
+        CHECK_EQ(d.outbox.targets[target].waiting.count, target == owner);
+    }
+    CHECK(ps_fifo_first(&d.outbox.targets[owner].waiting)->selection == NULL);
+    ps_message_clear(&message);
+    end(&d);
+}
+
+static void without_keys_everything_goes_to_the_one(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_schema *const schema = flow_ps_schema(mem);
+    ps_outbox outbox;
+    ps_operator *op;
+    CHECK_OK(ps_outbox_init(&outbox, mem, 1, NULL));
+    CHECK_OK(ps_exchange_create(mem, schema, NULL, 0, &outbox, &op, NULL));
+    ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = flow_batch(mem, 100, 0, 7)};
+    CHECK_OK(ps_deliver(op, &message, NULL));
+    ps_message_clear(&message);
+    CHECK_EQ(outbox.targets[0].waiting.rows, 100);
+    op->calls->close(op);
+    ps_outbox_fini(&outbox);
+    ps_schema_release(schema);
+    flow_end(mem);
+}
+
+static void watermarks_barriers_and_the_end_go_to_all(void)
+{
+    desk d;
+    begin(&d, 3);
+    for (int32_t kind = PS_MESSAGE_WATERMARK; kind <= PS_MESSAGE_END; kind++) {
+        const ps_message message = {.kind = (ps_message_kind)kind, .value = 8};
+        CHECK_OK(ps_deliver(d.op, &message, NULL));
+    }
+    for (int32_t target = 0; target < 3; target++) {
+        ps_message message;
+        for (int32_t kind = PS_MESSAGE_WATERMARK; kind <= PS_MESSAGE_END; kind++) {
+            CHECK(ps_fifo_take(&d.outbox.targets[target].waiting, &message));
+            CHECK_EQ(message.kind, kind);
+            CHECK_EQ(message.value, kind == PS_MESSAGE_END ? 0 : 8);
+        }
+    }
+    CHECK_EQ(ps_stat_get(&d.op->stats.watermark), 8);
+    end(&d);
+}
+
+static ps_status create_and_send(ps_mem *mem, ps_schema *schema, ps_batch *batch)
+{
+    ps_program *key;
+    ps_outbox outbox;
+    ps_operator *op;
+    PS_TRY(key_program(mem, schema, &key));
+    ps_status status = ps_outbox_init(&outbox, mem, 4, NULL);
+    if (status == PS_OK) {
+        status = ps_exchange_create(mem, schema, &key, 1, &outbox, &op, NULL);
+        if (status == PS_OK) {
+            const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
+            status = ps_deliver(op, &message, NULL);
+            op->calls->close(op);
+        }
+        ps_outbox_fini(&outbox);
+    }
+    ps_program_destroy(key);
+    return status;
+}
+
+static void every_refused_allocation_is_an_error_without_a_leak(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_schema *const schema = flow_ps_schema(mem);
+    ps_batch *const batch = flow_batch(mem, 3000, 0, 100);
+    const int64_t used = ps_mem_used(mem);
+    ps_status status = PS_NO_MEMORY;
+    for (int64_t nth = 1; status != PS_OK; nth++) {
+        ps_mem_fail_at(mem, nth);
+        status = create_and_send(mem, schema, batch);
+        ps_mem_fail_at(mem, 0);
+        CHECK(status == PS_OK || status == PS_NO_MEMORY);
+        CHECK_EQ(ps_mem_used(mem), used);
+        CHECK(nth < 1000);
+    }
+    ps_batch_release(batch);
+    ps_schema_release(schema);
+    flow_end(mem);
+}
+
+static void shards_split_the_key_groups_evenly(void)
+{
+    for (int32_t shards = 1; shards <= 9; shards++) {
+        int32_t last = 0;
+        for (int32_t group = 0; group < PS_KEY_GROUPS; group++) {
+            const int32_t shard = ps_shard_of_group(group, shards);
+            CHECK(shard == last || shard == last + 1);
+            CHECK(shard * PS_KEY_GROUPS / shards <= group);
+            CHECK(group < (shard + 1) * PS_KEY_GROUPS / shards);
+            last = shard;
+        }
+        CHECK_EQ(last, shards - 1);
+    }
+}
+
+int main(void)
+{
+    RUN(every_row_goes_once_to_its_owner);
+    RUN(a_batch_of_one_owner_travels_whole);
+    RUN(without_keys_everything_goes_to_the_one);
+    RUN(watermarks_barriers_and_the_end_go_to_all);
+    RUN(every_refused_allocation_is_an_error_without_a_leak);
+    RUN(shards_split_the_key_groups_evenly);
+    return 0;
+}
