@@ -52,9 +52,8 @@ void ps_key_index_fini(ps_key_index *index)
     if (index->directory == NULL) {
         return;
     }
-    const uint64_t count = (uint64_t)1 << index->depth;
-    for (uint64_t i = 0; i < count; i++) {
-        /* A segment of depth d appears every 2^d entries: free it at its first. */
+    /* A segment of depth d appears every 2^d entries: freed at the first, which is met last. */
+    for (uint64_t i = (uint64_t)1 << index->depth; i-- > 0;) {
         ps_key_segment *segment = index->directory[i];
         if (i < (uint64_t)1 << segment->depth) {
             segment_destroy(index, segment);

@@ -16,7 +16,7 @@ typedef struct ps_key_segment {
     uint64_t *entries; /* tag << 32 | gid + 1; 0 = empty */
     uint32_t mask;     /* capacity - 1 */
     uint32_t used;
-    uint32_t depth;    /* directory bits that all its keys share */
+    uint32_t depth; /* directory bits that all its keys share */
 } ps_key_segment;
 
 typedef struct ps_key_index {
