@@ -19,7 +19,7 @@ static bool block_in_order(const ps_watermark *mark, const int64_t *times, int64
 {
     int64_t largest = mark->largest;
     for (int64_t i = 0; i < count; i++) {
-        if (largest != PS_TIME_MIN && times[i] < largest - mark->bound) {
+        if (times[i] < ps_watermark_below(largest, mark->bound)) {
             return false;
         }
         largest = ps_max_i64(largest, times[i]);
@@ -37,7 +37,7 @@ bool ps_watermark_scan(ps_watermark *mark, const int64_t *times, int64_t count, 
         range_of(times + at, rows, &low, &high);
         /* No row can be behind when even the block's least is within the bound of its largest. */
         const int64_t largest = ps_max_i64(mark->largest, high);
-        if (in_order && low < largest - mark->bound) {
+        if (in_order && low < ps_watermark_below(largest, mark->bound)) {
             in_order = block_in_order(mark, times + at, rows);
         }
         mark->largest = largest;

@@ -15,12 +15,19 @@ typedef struct ps_watermark {
     int64_t bound;   /* >= 0 */
 } ps_watermark;
 
-static inline int64_t ps_watermark_value(const ps_watermark *mark)
+/* largest - bound, which stays at PS_TIME_MIN where it would wrap. */
+static inline int64_t ps_watermark_below(int64_t largest, int64_t bound)
 {
-    return mark->largest == PS_TIME_MIN ? PS_TIME_MIN : mark->largest - mark->bound;
+    return largest < PS_TIME_MIN + bound ? PS_TIME_MIN : largest - bound;
 }
 
-/* Takes count times in. false: some row is behind (the scan went on all the same). */
+static inline int64_t ps_watermark_value(const ps_watermark *mark)
+{
+    return ps_watermark_below(mark->largest, mark->bound);
+}
+
+/* Takes count times in. false: some row is behind (the scan went on all the same). *least: the
+ * smallest of them. */
 bool ps_watermark_scan(ps_watermark *mark, const int64_t *times, int64_t count, int64_t *least);
 /* Takes the times in and writes the watermark before each row. */
 void ps_watermark_trace(ps_watermark *mark, const int64_t *times, int64_t count, int64_t *before);

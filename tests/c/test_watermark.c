@@ -1,0 +1,107 @@
+/* test_watermark.c -- the scan's verdict against the row-by-row definition. */
+#include "window/watermark.h"
+
+#include "check.h"
+#include "random.h"
+
+#define ROWS 3000
+
+/* The definition, in wide integers: behind = below (largest before - bound). */
+static bool behind(const int64_t *times, int64_t row, int64_t bound)
+{
+    __extension__ typedef __int128 wide;
+    for (int64_t i = 0; i < row; i++) {
+        if ((wide)times[row] < (wide)times[i] - bound) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void compare(const int64_t *times, int64_t count, int64_t bound, int64_t cut)
+{
+    ps_watermark scanned = {.largest = PS_TIME_MIN, .bound = bound}, traced = scanned;
+    int64_t before[ROWS];
+    for (int64_t at = 0; at < count; at += cut) {
+        const int64_t rows = ps_min_i64(cut, count - at);
+        int64_t least = 0, want_least = INT64_MAX;
+        bool want = true;
+        const bool in_order = ps_watermark_scan(&scanned, times + at, rows, &least);
+        ps_watermark_trace(&traced, times + at, rows, before);
+        for (int64_t i = 0; i < rows; i++) {
+            const bool late = behind(times, at + i, bound);
+            want = want && !late;
+            CHECK_EQ(times[at + i] < before[i], late);
+            want_least = ps_min_i64(want_least, times[at + i]);
+        }
+        CHECK_EQ(in_order, want);
+        CHECK_EQ(least, want_least);
+        CHECK_EQ(scanned.largest, traced.largest);
+        CHECK_EQ(ps_watermark_value(&scanned), ps_watermark_value(&traced));
+    }
+}
+
+static void scan_agrees_with_the_trace(void)
+{
+    rng random = {7};
+    int64_t times[300];
+    for (int round = 0; round < 3000; round++) {
+        const int64_t count = rng_between(&random, 1, 300);
+        const int64_t disorder = rng_below(&random, 40), step = rng_below(&random, 5);
+        for (int64_t i = 0; i < count; i++) {
+            times[i] = i * step - rng_below(&random, disorder + 1);
+        }
+        compare(times, count, rng_below(&random, 45), rng_between(&random, 1, 200));
+    }
+}
+
+static void one_row_behind_is_seen_wherever_it_stands(void)
+{
+    int64_t times[200];
+    for (int64_t row = 1; row < 200; row++) {
+        for (int64_t i = 0; i < 200; i++) {
+            times[i] = i;
+        }
+        times[row] = row - 1 - 10; /* exactly at the watermark: not behind */
+        ps_watermark mark = {.largest = PS_TIME_MIN, .bound = 10};
+        int64_t least;
+        CHECK(ps_watermark_scan(&mark, times, 200, &least));
+        times[row]--;
+        mark.largest = PS_TIME_MIN;
+        CHECK(!ps_watermark_scan(&mark, times, 200, &least));
+        CHECK_EQ(mark.largest, row == 199 ? 198 : 199);
+    }
+}
+
+static void the_ends_of_time_do_not_wrap(void)
+{
+    const int64_t low[] = {INT64_MIN + 3, INT64_MIN + 1, INT64_MIN, INT64_MIN + 9};
+    const int64_t both[] = {INT64_MIN, INT64_MAX, 0, INT64_MIN + 1};
+    for (int64_t cut = 1; cut <= 4; cut++) {
+        compare(low, 4, 1, cut);
+        compare(low, 4, INT64_C(1) << 60, cut);
+        compare(both, 4, 0, cut);
+        compare(both, 4, INT64_C(1) << 60, cut);
+    }
+}
+
+static void nothing_read_means_no_watermark(void)
+{
+    ps_watermark mark = {.largest = PS_TIME_MIN, .bound = 5};
+    int64_t least = 0;
+    CHECK_EQ(ps_watermark_value(&mark), PS_TIME_MIN);
+    CHECK(ps_watermark_scan(&mark, NULL, 0, &least));
+    CHECK_EQ(ps_watermark_value(&mark), PS_TIME_MIN);
+    const int64_t time = -100;
+    CHECK(ps_watermark_scan(&mark, &time, 1, &least));
+    CHECK_EQ(ps_watermark_value(&mark), -105);
+}
+
+int main(void)
+{
+    RUN(scan_agrees_with_the_trace);
+    RUN(one_row_behind_is_seen_wherever_it_stands);
+    RUN(the_ends_of_time_do_not_wrap);
+    RUN(nothing_read_means_no_watermark);
+    return 0;
+}
