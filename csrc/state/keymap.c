@@ -205,7 +205,7 @@ static ps_status intern_words_hashed(ps_keymap *map, const uint64_t *words, int6
     for (int64_t i = 0; i < count; i++) {
         hashes[i] = ps_hash_u64(words[i]);
     }
-    const bool empty = map->index.directory == NULL;
+    const bool empty = map->index.directory == NULL || map->capacity == 0;
     for (int64_t i = 0; !empty && i < count + 2 * AHEAD; i++) {
         if (i < count) {
             segments[i] = ps_key_index_segment(&map->index, hashes[i]);
