@@ -38,7 +38,12 @@ class NoObjects(Exception):
 
 def load(name: str) -> tuple[cffi.FFI, Any]:
     """Build the driver `name` against the engine's objects and open it."""
-    objects = sorted(OBJECTS.rglob("*.o"))
+    # An object whose source is gone is left over from an earlier build.
+    objects = [
+        path
+        for path in sorted(OBJECTS.rglob("*.o"))
+        if (ROOT / path.relative_to(OBJECTS)).with_suffix("").exists()
+    ]
     if not objects:
         raise NoObjects("no objects of the core in build/dev: run `make`")
     library = HERE / "build" / f"lib{name}.so"
