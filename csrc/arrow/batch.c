@@ -70,8 +70,8 @@ ps_status ps_batch_slice(ps_batch *batch, int64_t start, int64_t length, ps_batc
 {
     if (start < 0 || length < 0 || start > batch->length || length > batch->length - start) {
         return ps_fail(err, PS_INVALID,
-                       "rows %" PRId64 " to %" PRId64 " of a batch of %" PRId64 " rows", start,
-                       start + length, batch->length);
+                       "%" PRId64 " rows from row %" PRId64 " on, of a batch of %" PRId64 " rows",
+                       length, start, batch->length);
     }
     ps_batch *slice;
     PS_TRY(ps_batch_create(batch->mem, batch->schema, length, &slice, err));

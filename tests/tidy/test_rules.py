@@ -23,6 +23,9 @@ FLOORS = [
 TESTED_ELSEWHERE = {
     r"kernels_\w+": "kernels",
     r"(arena|compare|compile|convert|forest|ops_\w+|text)": "functions",
+    "array": "import",
+    "buffers": "writer",
+    "take_nested": "take",
 }
 TEXT = {".c", ".h", ".py", ".pyx", ".pxd", ".pyi", ".toml", ".cmake", ".yml", ".yaml"}
 BANNED_IN_CORE = {
