@@ -30,11 +30,11 @@ typedef struct kit {
     ps_column dictionaries[KIT_COLUMNS];
 } kit;
 
-static inline void kit_begin(kit *k, int64_t rows)
+static inline void kit_begin(kit *k, int64_t rows, int32_t columns)
 {
     *k = (kit){.rows = rows};
     CHECK_OK(ps_mem_create(0, &k->mem, NULL));
-    CHECK_OK(ps_schema_builder_create(k->mem, KIT_COLUMNS, &k->builder, NULL));
+    CHECK_OK(ps_schema_builder_create(k->mem, columns, &k->builder, NULL));
 }
 
 /* values: canonical; valid: NULL or one byte a row. */
@@ -67,10 +67,10 @@ static inline void kit_add(kit *k, const char *name, ps_type type, const void *v
     k->columns[k->count++] = kit_make(k, type, values, valid, k->rows);
 }
 
-static inline void kit_end_schema(kit *k, ps_schema *schema)
+static inline void kit_end(kit *k)
 {
-    k->schema = schema;
-    CHECK_OK(ps_batch_create(k->mem, schema, k->rows, &k->batch, NULL));
+    CHECK_OK(ps_schema_builder_finish(k->builder, &k->schema, NULL));
+    CHECK_OK(ps_batch_create(k->mem, k->schema, k->rows, &k->batch, NULL));
     for (int32_t i = 0; i < k->count; i++) {
         ps_batch_set(k->batch, i, &k->columns[i]);
     }
@@ -301,6 +301,34 @@ static inline void kit_refuse(kit *k, const char *expression, ps_status status, 
 
 #define KIT_STRING(text) {text, sizeof(text) - 1}
 
+/* An index column over column `slot` of k->dictionaries, int32 indices, validity bitmap or NULL. */
+static inline void kit_add_dictionary(kit *k, const char *name, const int32_t *indices,
+                                      const uint8_t *bitmap, const ps_column *words)
+{
+    k->dictionaries[k->count] = *words;
+    const size_t size = ps_align_up((size_t)k->rows * 4, 64), bits = (size_t)(k->rows + 7) / 8;
+    ps_block *block = ps_block_create(k->mem, size + bits);
+    CHECK(block != NULL);
+    memcpy(block->data, indices, (size_t)k->rows * 4);
+    if (bitmap != NULL) {
+        memcpy(block->data + size, bitmap, bits);
+    }
+    ps_column d = {.type = words->type,
+                   .length = k->rows,
+                   .null_count = bitmap == NULL ? 0 : -1,
+                   .validity = bitmap == NULL ? NULL : block->data + size,
+                   .values = block->data,
+                   .dictionary = &k->dictionaries[k->count],
+                   .owner = &block->owner};
+    d.type.index = PS_TYPE_INT32;
+    ArrowSchema values = {.format = "u", .name = ""};
+    const ArrowSchema arrow = {
+        .format = "i", .name = name, .flags = ARROW_FLAG_NULLABLE, .dictionary = &values};
+    const ps_field field = {.name = name, .nullable = true, .arrow = arrow, .type = d.type};
+    CHECK_OK(ps_schema_builder_copy(k->builder, &field, name, NULL));
+    k->columns[k->count++] = d;
+}
+
 static inline ps_type kit_type(const char *format)
 {
     ps_type type;
@@ -358,9 +386,7 @@ static inline void kit_begin_usual(kit *k)
     static const int64_t dur[] = {0, -1, 1500, 1000, 3600000, 5, 6, 7, 8};
     static const int64_t tod[] = {0, 3723000004, 1, 2, 3, 4, 5, 6, 86399999999};
     static const int32_t indices[] = {0, 1, 1, 2, 0, 1, 2, 2, 0};
-    kit_begin(k, 9);
-    ps_schema_builder_destroy(k->builder);
-    CHECK_OK(ps_schema_builder_create(k->mem, 21, &k->builder, NULL));
+    kit_begin(k, 9, 21);
     kit_add(k, "x", kit_type("l"), x, x_valid);
     kit_add(k, "y", kit_type("l"), y, NULL);
     kit_add(k, "a", kit_type("c"), a, x_valid);
@@ -381,29 +407,10 @@ static inline void kit_begin_usual(kit *k)
     kit_add(k, "dur", kit_type("tDm"), dur, NULL);
     kit_add(k, "tod", kit_type("ttu"), tod, NULL);
     kit_add(k, "large", kit_type("U"), s, s_valid);
-    k->dictionaries[k->count] = kit_make(k, kit_type("u"), words, words_valid, 4);
-    ps_block *block = ps_block_create(k->mem, 64 + 64);
-    CHECK(block != NULL);
-    memcpy(block->data, indices, sizeof indices);
-    block->data[64] = 0xdf; /* row 5 is null */
-    block->data[65] = 0xff;
-    ps_column d = {.type = kit_type("u"),
-                   .length = 9,
-                   .null_count = 1,
-                   .validity = block->data + 64,
-                   .values = block->data,
-                   .dictionary = &k->dictionaries[k->count],
-                   .owner = &block->owner};
-    d.type.index = PS_TYPE_INT32;
-    ArrowSchema values = {.format = "u", .name = ""};
-    const ArrowSchema arrow = {
-        .format = "i", .name = "d", .flags = ARROW_FLAG_NULLABLE, .dictionary = &values};
-    ps_field field = {.name = "d", .nullable = true, .arrow = arrow, .type = d.type};
-    CHECK_OK(ps_schema_builder_copy(k->builder, &field, "d", NULL));
-    k->columns[k->count++] = d;
-    ps_schema *schema;
-    CHECK_OK(ps_schema_builder_finish(k->builder, &schema, NULL));
-    kit_end_schema(k, schema);
+    static const uint8_t bitmap[] = {0xdf, 0xff}; /* row 5 is null */
+    const ps_column dictionary = kit_make(k, kit_type("u"), words, words_valid, 4);
+    kit_add_dictionary(k, "d", indices, bitmap, &dictionary);
+    kit_end(k);
 }
 
 #endif
