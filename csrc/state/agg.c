@@ -366,8 +366,9 @@ ps_status ps_agg_layout_create(ps_mem *mem, const ps_agg_arg *args, int32_t coun
     place_accs(layout);
     layout->identity = ps_alloc_zeroed(mem, layout->stride);
     if (layout->identity == NULL) {
+        const size_t stride = layout->stride;
         ps_agg_layout_destroy(layout);
-        return ps_mem_refused(mem, layout->stride, "an aggregate layout", err);
+        return ps_mem_refused(mem, stride, "an aggregate layout", err);
     }
     for (int32_t i = 0; i < layout->acc_count; i++) {
         write_identity(&layout->accs[i], layout->identity);
