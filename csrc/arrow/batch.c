@@ -81,6 +81,7 @@ ps_status ps_batch_slice(ps_batch *batch, int64_t start, int64_t length, ps_batc
             ps_owner_retain(slice->columns[i].owner);
         }
     }
+    ps_batch_carry_times(batch, slice);
     if (batch->late_watermark != NULL) {
         slice->late_watermark = batch->late_watermark + start;
         slice->late_owner = batch->late_owner;
@@ -119,6 +120,7 @@ ps_status ps_batch_take(ps_batch *batch, const ps_selection *selection, ps_batch
                                     selection->count, &taken->columns[i], err);
         }
     }
+    ps_batch_carry_times(batch, taken);
     if (batch->late_watermark != NULL && status == PS_OK) {
         status = take_late(batch, selection, taken, err);
     }

@@ -6,6 +6,8 @@
  * late_watermark: present only on batches in which some row lies behind the watermark that the rows
  * before it made (see window/watermark.h): per row, the watermark just before that row. It is what
  * makes lateness independent of how the input was cut into batches.
+ * has_times: set by the operator that declares the event time; operators that pick rows carry it on,
+ * so that a window knows without looking that all rows fall into one slice.
  */
 #ifndef PS_ARROW_BATCH_H
 #define PS_ARROW_BATCH_H
@@ -19,6 +21,8 @@ typedef struct ps_batch {
     int64_t length;
     const int64_t *late_watermark; /* length values or NULL; kept alive by late_owner */
     ps_owner *late_owner;
+    bool has_times; /* every event time lies within [time_low, time_high] */
+    int64_t time_low, time_high;
     int32_t column_count;
     ps_column columns[]; /* each with a retained owner */
 } ps_batch;
@@ -37,6 +41,13 @@ PS_MUST_CHECK ps_status ps_batch_create(ps_mem *mem, ps_schema *schema, int64_t 
                                         ps_batch **out, ps_error *err);
 /* Stores a column view; retains column->owner. */
 void ps_batch_set(ps_batch *batch, int32_t index, const ps_column *column);
+/* For a batch made of rows of another. */
+static inline void ps_batch_carry_times(const ps_batch *from, ps_batch *to)
+{
+    to->has_times = from->has_times;
+    to->time_low = from->time_low;
+    to->time_high = from->time_high;
+}
 PS_API void ps_batch_retain(ps_batch *batch);
 PS_API void ps_batch_release(ps_batch *batch); /* NULL allowed */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "operators/aggregate_state.h"
+#include "simd/kernels.h"
 
 #define NEAR_SLICES 16 /* slices of one chunk told apart by comparisons instead of divisions */
 #define SWEEP_MIN 65536
@@ -49,11 +50,8 @@ static void load_times(const aggregate *self, chunk *c, time_room *room)
         c->low = c->high = 0;
         return;
     }
-    int64_t low = c->times[0], high = c->times[0];
-    for (int64_t i = 1; i < c->count; i++) {
-        low = ps_min_i64(low, c->times[i]);
-        high = ps_max_i64(high, c->times[i]);
-    }
+    int64_t low, high;
+    ps_simd_kernels()->range_i64(c->times, c->count, &low, &high);
     c->low = ps_edges_slice(&self->edges, low);
     c->high = ps_edges_slice(&self->edges, high);
 }
@@ -65,18 +63,6 @@ static bool slice_is_late(const aggregate *self, int64_t slice, int64_t watermar
 }
 
 /* ---- rows of groups ---- */
-
-uint8_t *aggregate_row(aggregate *self, ps_slice *slice, uint32_t gid)
-{
-    uint8_t *rows = slice->chunks[gid >> PS_SLICE_SHIFT];
-    if (PS_UNLIKELY(rows == NULL)) {
-        rows = ps_slice_add_chunk(&self->store, slice, gid >> PS_SLICE_SHIFT);
-        if (rows == NULL) {
-            return NULL;
-        }
-    }
-    return rows + (gid & (PS_SLICE_ROWS - 1)) * self->store.stride;
-}
 
 static ps_status rows_refused(const aggregate *self, ps_error *err)
 {
@@ -107,28 +93,60 @@ static ps_status rows_of_one(aggregate *self, const chunk *c, const uint32_t *gi
     return PS_OK;
 }
 
-/* A few neighbouring slices: each row's place among them is the number of starts it has passed. */
+/* A few neighbouring slices: each row's place among them is the number of starts it has passed. The
+ * slices that have rows are made ready. */
+static ps_status place_near(aggregate *self, const chunk *c, uint8_t *places, ps_slice **slices,
+                            ps_error *err)
+{
+    const ps_kernels *kernels = ps_simd_kernels();
+    memset(places, 0, (size_t)c->count);
+    for (int64_t k = c->low + 1; k <= c->high; k++) {
+        kernels->add_passed_i64(c->times, ps_edges_slice_start(&self->edges, k), places, c->count);
+    }
+    uint32_t seen = 0;
+    for (int64_t i = 0; i < c->count; i++) {
+        seen |= 1u << places[i];
+    }
+    for (int64_t k = 0; k <= c->high - c->low; k++) {
+        if ((seen >> k & 1) != 0) {
+            PS_TRY(ready_slice(self, c->low + k, &slices[k], err));
+        }
+    }
+    return PS_OK;
+}
+
 static ps_status rows_of_near(aggregate *self, const chunk *c, const uint32_t *gids, uint8_t **rows,
                               ps_error *err)
 {
     uint8_t places[PS_CHUNK_ROWS];
-    ps_slice *slices[NEAR_SLICES] = {NULL};
-    memset(places, 0, (size_t)c->count);
-    for (int64_t k = c->low + 1; k <= c->high; k++) {
-        const int64_t start = ps_edges_slice_start(&self->edges, k);
-        for (int64_t i = 0; i < c->count; i++) {
-            places[i] = (uint8_t)(places[i] + (c->times[i] >= start));
-        }
-    }
+    ps_slice *slices[NEAR_SLICES];
+    PS_TRY(place_near(self, c, places, slices, err));
     for (int64_t i = 0; i < c->count; i++) {
-        ps_slice **slice = &slices[places[i]];
-        if (PS_UNLIKELY(*slice == NULL)) {
-            PS_TRY(ready_slice(self, c->low + places[i], slice, err));
-        }
-        rows[i] = aggregate_row(self, *slice, gids[i]);
+        rows[i] = aggregate_row(self, slices[places[i]], gids[i]);
         if (PS_UNLIKELY(rows[i] == NULL)) {
             return rows_refused(self, err);
         }
+    }
+    return PS_OK;
+}
+
+/* Counting needs no list of rows: the counters are found and raised in one loop. */
+static ps_status count_near(aggregate *self, const chunk *c, const uint32_t *gids, ps_error *err)
+{
+    uint8_t places[PS_CHUNK_ROWS];
+    ps_slice *slices[NEAR_SLICES];
+    if (c->low == c->high) {
+        memset(places, 0, (size_t)c->count);
+        PS_TRY(ready_slice(self, c->low, &slices[0], err));
+    } else {
+        PS_TRY(place_near(self, c, places, slices, err));
+    }
+    for (int64_t i = 0; i < c->count; i++) {
+        uint8_t *row = aggregate_row(self, slices[places[i]], gids[i]);
+        if (PS_UNLIKELY(row == NULL)) {
+            return rows_refused(self, err);
+        }
+        (*(uint64_t *)(void *)row)++;
     }
     return PS_OK;
 }
@@ -173,6 +191,9 @@ static ps_status add_rows(aggregate *self, const chunk *c, ps_error *err)
         return PS_OK;
     }
     PS_TRY(intern_keys(self, c, gids, err));
+    if (self->counts_only && c->high - c->low < NEAR_SLICES) {
+        return count_near(self, c, gids, err);
+    }
     if (c->low == c->high) {
         PS_TRY(rows_of_one(self, c, gids, rows, err));
     } else if (c->high - c->low < NEAR_SLICES) {
@@ -285,6 +306,10 @@ static ps_status add_chunk(aggregate *self, const ps_batch *batch, const uint32_
 {
     time_room room;
     chunk c = {.batch = batch, .rows = rows, .start = start, .count = count};
+    if (self->batch_in_slice) {
+        c.low = c.high = self->batch_slice;
+        return add_rows(self, &c, err);
+    }
     load_times(self, &c, &room);
     if (self->windowed &&
         (batch->late_watermark != NULL || slice_is_late(self, c.low, self->watermark))) {
@@ -334,10 +359,24 @@ static ps_status sweep_keys(aggregate *self, ps_error *err)
     return status;
 }
 
+/* A batch known to lie in one slice that is not late needs no look at its times. */
+static void look_at_range(aggregate *self, const ps_batch *batch)
+{
+    self->batch_in_slice = false;
+    if (!self->windowed || !batch->has_times || batch->late_watermark != NULL ||
+        self->time_shift != 0 || ps_agg_needs_time(self->layout)) {
+        return;
+    }
+    self->batch_slice = ps_edges_slice(&self->edges, batch->time_low);
+    self->batch_in_slice = self->batch_slice == ps_edges_slice(&self->edges, batch->time_high) &&
+                           !slice_is_late(self, self->batch_slice, self->watermark);
+}
+
 static ps_status on_batch(ps_operator *op, ps_batch *batch, ps_selection *selection, ps_error *err)
 {
     aggregate *self = (aggregate *)op;
     PS_TRY(aggregate_finish_pending(self, err));
+    look_at_range(self, batch);
     for (int32_t k = 0; k < self->key_count; k++) {
         ps_program_begin_batch(self->key_programs[k]);
     }
@@ -527,6 +566,7 @@ ps_status ps_aggregate_create(ps_mem *mem, ps_schema *input, ps_schema *output,
     if (!self->windowed && !ps_agg_needs_time(self->layout)) {
         self->time_column = -1;
     }
+    self->counts_only = ps_agg_counts_only(self->layout);
     ps_slice_store_init(&self->store, mem, self->layout);
     ps_panes_init(&self->panes, &self->store, self->windowed ? &self->edges : NULL);
     *out = &self->op;

@@ -25,6 +25,10 @@ typedef struct aggregate {
     int32_t time_column;
     int64_t time_shift;
     ps_edges edges;
+    bool counts_only; /* the rows of a group are all that is asked */
+    /* the batch at hand */
+    bool batch_in_slice;
+    int64_t batch_slice;
     /* state */
     ps_keymap *keys; /* NULL without keys */
     ps_agg_layout *layout;
@@ -53,9 +57,18 @@ PS_MUST_CHECK ps_status aggregate_advance(aggregate *self, int64_t watermark, ps
 PS_MUST_CHECK ps_status aggregate_on_barrier(ps_operator *op, int64_t epoch, ps_error *err);
 PS_MUST_CHECK ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err);
 
-/* aggregate.c: the row of group gid in a slice, made when missing; NULL: memory refused. The slice
- * reaches gid. */
-uint8_t *aggregate_row(aggregate *self, ps_slice *slice, uint32_t gid);
+/* The row of group gid in a slice that reaches it; NULL: its chunk is missing and memory refused. */
+static inline uint8_t *aggregate_row(aggregate *self, ps_slice *slice, uint32_t gid)
+{
+    uint8_t *rows = slice->chunks[gid >> PS_SLICE_SHIFT];
+    if (PS_UNLIKELY(rows == NULL)) {
+        rows = ps_slice_add_chunk(&self->store, slice, gid >> PS_SLICE_SHIFT);
+        if (rows == NULL) {
+            return NULL;
+        }
+    }
+    return rows + (gid & (PS_SLICE_ROWS - 1)) * self->store.stride;
+}
 
 /* The rows among rows[0..count) that hold a group: their gids and addresses; first_gid is rows' own.
  * Returns their number. */

@@ -29,19 +29,13 @@ static ps_status time_out_of_range(const event_time *self, int64_t time, ps_erro
 
 /* One array of the watermark before each row of the physical batch; rows outside the selection get
  * none. */
-static ps_status trace_batch(event_time *self, ps_batch *batch, const ps_selection *selection,
-                             ps_watermark mark, ps_batch **out, ps_error *err)
+static ps_status trace_rows(event_time *self, const ps_selection *selection, ps_watermark mark,
+                            ps_batch *batch, ps_error *err)
 {
     const size_t bytes = (size_t)batch->length * sizeof(int64_t);
     ps_block *block = ps_block_create(self->op.mem, bytes);
     if (block == NULL) {
         return ps_mem_refused(self->op.mem, bytes, "watermarks of late rows", err);
-    }
-    ps_batch *traced = NULL;
-    const ps_status status = ps_batch_create(self->op.mem, batch->schema, batch->length, &traced, err);
-    if (status != PS_OK) {
-        ps_owner_release(&block->owner);
-        return status;
     }
     int64_t *before = (int64_t *)(void *)block->data;
     const int64_t *times = batch->columns[self->column].values;
@@ -56,47 +50,45 @@ static ps_status trace_batch(event_time *self, ps_batch *batch, const ps_selecti
             ps_watermark_trace(&mark, &times[row], 1, &before[row]);
         }
     }
-    for (int32_t i = 0; i < batch->column_count; i++) {
-        ps_batch_set(traced, i, &batch->columns[i]);
-    }
-    traced->late_watermark = before;
-    traced->late_owner = &block->owner;
-    *out = traced;
+    batch->late_watermark = before;
+    batch->late_owner = &block->owner;
     return PS_OK;
 }
 
-/* Takes the batch's times into the mark; *in_order: no row is behind. */
+typedef struct scan {
+    bool in_order; /* no row is behind */
+    int64_t low, high;
+} scan;
+
+/* Takes the batch's times into the mark. */
 static ps_status scan_batch(event_time *self, const ps_batch *batch, const ps_selection *selection,
-                            bool *in_order, ps_error *err)
+                            scan *out, ps_error *err)
 {
     const ps_column *column = &batch->columns[self->column];
     const int64_t count = selection == NULL ? batch->length : selection->count;
-    int64_t least = INT64_MAX;
-    *in_order = true;
-    if (selection == NULL) {
-        if (ps_column_count_nulls(column) > 0) {
+    *out = (scan){.in_order = true, .low = INT64_MAX, .high = INT64_MIN};
+    if (selection == NULL && ps_column_count_nulls(column) > 0) {
+        return null_time(self, err);
+    }
+    ps_vector_scratch scratch;
+    for (int64_t start = 0; start < count; start += PS_CHUNK_ROWS) {
+        const int64_t rows = ps_min_i64(PS_CHUNK_ROWS, count - start);
+        ps_vector times;
+        ps_vector_load(column, selection == NULL ? NULL : &selection->rows[start],
+                       selection == NULL ? start : 0, rows, &scratch, &times);
+        if (times.valid != NULL) {
             return null_time(self, err);
         }
-        *in_order = ps_watermark_scan(&self->mark, column->values, count, &least);
-    } else {
-        ps_vector_scratch scratch;
-        for (int64_t start = 0; start < count; start += PS_CHUNK_ROWS) {
-            const int64_t rows = ps_min_i64(PS_CHUNK_ROWS, count - start);
-            ps_vector times;
-            int64_t low = INT64_MAX;
-            ps_vector_load(column, &selection->rows[start], 0, rows, &scratch, &times);
-            if (times.valid != NULL) {
-                return null_time(self, err);
-            }
-            *in_order &= ps_watermark_scan(&self->mark, times.values, rows, &low);
-            least = ps_min_i64(least, low);
-        }
+        int64_t low, high;
+        out->in_order &= ps_watermark_scan(&self->mark, times.values, rows, &low, &high);
+        out->low = ps_min_i64(out->low, low);
+        out->high = ps_max_i64(out->high, high);
     }
-    if (count > 0 && least < -PS_TIME_LIMIT) {
-        return time_out_of_range(self, least, err);
+    if (count > 0 && out->low < -PS_TIME_LIMIT) {
+        return time_out_of_range(self, out->low, err);
     }
-    if (count > 0 && self->mark.largest > PS_TIME_LIMIT) {
-        return time_out_of_range(self, self->mark.largest, err);
+    if (count > 0 && out->high > PS_TIME_LIMIT) {
+        return time_out_of_range(self, out->high, err);
     }
     return PS_OK;
 }
@@ -105,17 +97,24 @@ static ps_status on_batch(ps_operator *op, ps_batch *batch, ps_selection *select
 {
     event_time *self = (event_time *)op;
     const ps_watermark before = self->mark;
-    bool in_order = true;
-    PS_TRY(scan_batch(self, batch, selection, &in_order, err));
-    if (in_order) {
-        PS_TRY(ps_emit_batch(op, batch, selection, err));
-    } else {
-        ps_batch *traced = NULL;
-        PS_TRY(trace_batch(self, batch, selection, before, &traced, err));
-        const ps_status status = ps_emit_batch(op, traced, selection, err);
-        ps_batch_release(traced);
-        PS_TRY(status);
+    scan found;
+    PS_TRY(scan_batch(self, batch, selection, &found, err));
+    ps_batch *timed = NULL;
+    PS_TRY(ps_batch_slice(batch, 0, batch->length, &timed, err));
+    timed->has_times = true;
+    timed->time_low = found.low;
+    timed->time_high = found.high;
+    /* What an event time declared before this one knew is no longer meant. */
+    ps_owner_release(timed->late_owner);
+    timed->late_owner = NULL;
+    timed->late_watermark = NULL;
+    ps_status status =
+        found.in_order ? PS_OK : trace_rows(self, selection, before, timed, err);
+    if (status == PS_OK) {
+        status = ps_emit_batch(op, timed, selection, err);
     }
+    ps_batch_release(timed);
+    PS_TRY(status);
     const int64_t watermark = ps_watermark_value(&self->mark);
     if (watermark > self->emitted) {
         self->emitted = watermark;

@@ -62,6 +62,7 @@ static ps_status fill(project *p, const ps_batch *batch, const ps_selection *sel
         ps_batch_set(to, k, &column);
         ps_owner_release(column.owner); /* the batch has its own */
     }
+    ps_batch_carry_times(batch, to);
     return carry_late(batch, selection, to, err);
 }
 

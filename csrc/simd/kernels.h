@@ -113,6 +113,12 @@ typedef struct ps_kernels {
                       int64_t n);
     void (*choose_128)(const uint8_t *mask, const uint64_t *a, const uint64_t *b, uint64_t *out,
                        int64_t n);
+    /* Least and largest of n >= 1 values. */
+    void (*range_i64)(const int64_t *a, int64_t n, int64_t *low, int64_t *high);
+    /* out += a >= b: how many of a few bounds each value has passed. */
+    void (*add_passed_i64)(const int64_t *a, int64_t b, uint8_t *out, int64_t n);
+    /* Whether some a - base >= span, unsigned. */
+    bool (*any_outside_u64)(const uint64_t *a, uint64_t base, uint64_t span, int64_t n);
     /* out |= a == b */
     void (*any_equal_i64)(const int64_t *a, int64_t b, uint8_t *out, int64_t n);
     void (*any_equal_f64)(const double *a, double b, uint8_t *out, int64_t n);

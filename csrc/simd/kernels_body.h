@@ -566,6 +566,51 @@ static void unpack_bits(const uint8_t *bits, int64_t first_bit, uint8_t *mask, i
     }
 }
 
+/* ---- ranges ---- */
+
+/* Eight lanes, so that the loop has no chain longer than n / 8. */
+static void range_i64(const int64_t *a, int64_t n, int64_t *low, int64_t *high)
+{
+    int64_t least[8], most[8];
+    for (int32_t lane = 0; lane < 8; lane++) {
+        least[lane] = most[lane] = a[0];
+    }
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (int32_t lane = 0; lane < 8; lane++) {
+            const int64_t value = a[i + lane];
+            least[lane] = value < least[lane] ? value : least[lane];
+            most[lane] = value > most[lane] ? value : most[lane];
+        }
+    }
+    for (; i < n; i++) {
+        least[0] = a[i] < least[0] ? a[i] : least[0];
+        most[0] = a[i] > most[0] ? a[i] : most[0];
+    }
+    for (int32_t lane = 1; lane < 8; lane++) {
+        least[0] = least[lane] < least[0] ? least[lane] : least[0];
+        most[0] = most[lane] > most[0] ? most[lane] : most[0];
+    }
+    *low = least[0];
+    *high = most[0];
+}
+
+static void add_passed_i64(const int64_t *a, int64_t b, uint8_t *out, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = (uint8_t)(out[i] + (a[i] >= b));
+    }
+}
+
+static bool any_outside_u64(const uint64_t *a, uint64_t base, uint64_t span, int64_t n)
+{
+    uint64_t outside = 0;
+    for (int64_t i = 0; i < n; i++) {
+        outside |= a[i] - base >= span ? 1 : 0;
+    }
+    return outside != 0;
+}
+
 /* memcpy because a foreign buffer may be less aligned than its values. */
 #define GATHER(name, type)                                                                         \
     static void name(const void *a, const uint32_t *rows, void *out, int64_t n)                    \
@@ -680,6 +725,9 @@ const ps_kernels PS_KERNEL_TABLE = {
     .choose_8 = choose_8,
     .choose_64 = choose_64,
     .choose_128 = choose_128,
+    .range_i64 = range_i64,
+    .add_passed_i64 = add_passed_i64,
+    .any_outside_u64 = any_outside_u64,
     .any_equal_i64 = any_equal_i64,
     .any_equal_f64 = any_equal_f64,
     .select_rows = select_rows,

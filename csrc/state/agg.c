@@ -415,6 +415,11 @@ bool ps_agg_needs_time(const ps_agg_layout *layout)
     return layout->needs_time;
 }
 
+bool ps_agg_counts_only(const ps_agg_layout *layout)
+{
+    return layout->acc_count == 1;
+}
+
 bool ps_agg_keeps_strings(const ps_agg_layout *layout)
 {
     return layout->keeps_strings;

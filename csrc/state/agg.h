@@ -48,6 +48,7 @@ size_t ps_agg_stride(const ps_agg_layout *layout);
 const uint8_t *ps_agg_identity(const ps_agg_layout *layout); /* stride bytes */
 bool ps_agg_invertible(const ps_agg_layout *layout);
 bool ps_agg_needs_time(const ps_agg_layout *layout); /* has first or last */
+bool ps_agg_counts_only(const ps_agg_layout *layout); /* a row is its row count, 8 bytes */
 bool ps_agg_keeps_strings(const ps_agg_layout *layout);
 
 static inline uint64_t ps_agg_rows(const uint8_t *row)

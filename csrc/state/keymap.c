@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/arena.h"
+#include "base/hash.h"
+#include "simd/kernels.h"
 #include "state/chunks.h"
 #include "state/key_bits.h"
 #include "state/key_index.h"
@@ -296,17 +297,6 @@ static ps_status direct_widen(ps_keymap *map, int64_t low, int64_t high, int64_t
     return PS_OK;
 }
 
-static void range_of(const uint64_t *words, int64_t count, int64_t *low, int64_t *high)
-{
-    int64_t least = (int64_t)words[0], most = least;
-    for (int64_t i = 1; i < count; i++) {
-        least = ps_min_i64(least, (int64_t)words[i]);
-        most = ps_max_i64(most, (int64_t)words[i]);
-    }
-    *low = least;
-    *high = most;
-}
-
 static ps_status intern_words_direct(ps_keymap *map, const uint64_t *words, int64_t count,
                                      uint32_t *gids, ps_error *err)
 {
@@ -337,15 +327,11 @@ static ps_status intern_words(ps_keymap *map, const uint64_t *words, int64_t cou
     if (!map->direct_on) {
         return intern_words_hashed(map, words, count, gids, err);
     }
-    const uint64_t base = map->base, span = map->span;
-    bool outside = false;
-    for (int64_t i = 0; i < count; i++) {
-        outside |= words[i] - base >= span;
-    }
-    if (outside) {
+    const ps_kernels *kernels = ps_simd_kernels();
+    if (kernels->any_outside_u64(words, map->base, map->span, count)) {
         int64_t low = 0, high = 0;
         bool fits = false;
-        range_of(words, count, &low, &high);
+        kernels->range_i64((const int64_t *)words, count, &low, &high);
         PS_TRY(direct_widen(map, low, high, count, &fits, err));
         if (!fits) {
             PS_TRY(direct_to_index(map, err));

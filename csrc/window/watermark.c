@@ -1,18 +1,9 @@
 /* watermark.c -- the scan by blocks of 64 rows, and the row-by-row trace. */
 #include "window/watermark.h"
 
-#define BLOCK 64
+#include "simd/kernels.h"
 
-static void range_of(const int64_t *times, int64_t count, int64_t *low, int64_t *high)
-{
-    int64_t least = times[0], most = times[0];
-    for (int64_t i = 1; i < count; i++) {
-        least = ps_min_i64(least, times[i]);
-        most = ps_max_i64(most, times[i]);
-    }
-    *low = least;
-    *high = most;
-}
+#define BLOCK 64
 
 /* Row by row: whether any of them is behind the ones before it. */
 static bool block_in_order(const ps_watermark *mark, const int64_t *times, int64_t count)
@@ -27,23 +18,26 @@ static bool block_in_order(const ps_watermark *mark, const int64_t *times, int64
     return true;
 }
 
-bool ps_watermark_scan(ps_watermark *mark, const int64_t *times, int64_t count, int64_t *least)
+bool ps_watermark_scan(ps_watermark *mark, const int64_t *times, int64_t count, int64_t *low,
+                       int64_t *high)
 {
+    const ps_kernels *kernels = ps_simd_kernels();
     bool in_order = true;
-    int64_t lowest = INT64_MAX;
+    *low = INT64_MAX;
+    *high = INT64_MIN;
     for (int64_t at = 0; at < count; at += BLOCK) {
         const int64_t rows = ps_min_i64(BLOCK, count - at);
-        int64_t low, high;
-        range_of(times + at, rows, &low, &high);
+        int64_t least, most;
+        kernels->range_i64(times + at, rows, &least, &most);
         /* No row can be behind when even the block's least is within the bound of its largest. */
-        const int64_t largest = ps_max_i64(mark->largest, high);
-        if (in_order && low < ps_watermark_below(largest, mark->bound)) {
+        const int64_t largest = ps_max_i64(mark->largest, most);
+        if (in_order && least < ps_watermark_below(largest, mark->bound)) {
             in_order = block_in_order(mark, times + at, rows);
         }
         mark->largest = largest;
-        lowest = ps_min_i64(lowest, low);
+        *low = ps_min_i64(*low, least);
+        *high = ps_max_i64(*high, most);
     }
-    *least = lowest;
     return in_order;
 }
 

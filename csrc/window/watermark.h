@@ -26,9 +26,10 @@ static inline int64_t ps_watermark_value(const ps_watermark *mark)
     return ps_watermark_below(mark->largest, mark->bound);
 }
 
-/* Takes count times in. false: some row is behind (the scan went on all the same). *least: the
- * smallest of them. */
-bool ps_watermark_scan(ps_watermark *mark, const int64_t *times, int64_t count, int64_t *least);
+/* Takes count >= 1 times in; *low and *high are the least and the largest of them. false: some row
+ * is behind (the scan went on all the same). */
+bool ps_watermark_scan(ps_watermark *mark, const int64_t *times, int64_t count, int64_t *low,
+                       int64_t *high);
 /* Takes the times in and writes the watermark before each row. */
 void ps_watermark_trace(ps_watermark *mark, const int64_t *times, int64_t count, int64_t *before);
 

@@ -24,18 +24,20 @@ static void compare(const int64_t *times, int64_t count, int64_t bound, int64_t 
     int64_t before[ROWS];
     for (int64_t at = 0; at < count; at += cut) {
         const int64_t rows = ps_min_i64(cut, count - at);
-        int64_t least = 0, want_least = INT64_MAX;
+        int64_t least = 0, most = 0, want_least = INT64_MAX, want_most = INT64_MIN;
         bool want = true;
-        const bool in_order = ps_watermark_scan(&scanned, times + at, rows, &least);
+        const bool in_order = ps_watermark_scan(&scanned, times + at, rows, &least, &most);
         ps_watermark_trace(&traced, times + at, rows, before);
         for (int64_t i = 0; i < rows; i++) {
             const bool late = behind(times, at + i, bound);
             want = want && !late;
             CHECK_EQ(times[at + i] < before[i], late);
             want_least = ps_min_i64(want_least, times[at + i]);
+            want_most = ps_max_i64(want_most, times[at + i]);
         }
         CHECK_EQ(in_order, want);
         CHECK_EQ(least, want_least);
+        CHECK_EQ(most, want_most);
         CHECK_EQ(scanned.largest, traced.largest);
         CHECK_EQ(ps_watermark_value(&scanned), ps_watermark_value(&traced));
     }
