@@ -1,7 +1,8 @@
 /* mem.c -- the account, and where blocks come from.
  *
  *     below 64 KiB    malloc, aligned by hand: [ .. offset | 64-byte aligned block ]
- *     below 2 MiB     own mapping, in eight size classes a doubling
+ *     below 2 MiB     a piece of a region of huge pages, in eight size classes a doubling; freed, it is
+ *                     unmapped by itself
  *     from 2 MiB      own mapping on a 2 MiB boundary, in multiples of 2 MiB, huge pages advised
  *
  * First touch of a mapping costs more than most loops over it (the system zeroes each page), so
@@ -34,6 +35,8 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define CACHE_BYTES ((size_t)64 << 20)
 #define CACHE_SLOTS 64
+#define REGION_MIN ((size_t)4 << 20)
+#define REGION_MAX ((size_t)32 << 20)
 
 typedef struct mapping {
     uint8_t *start;
@@ -47,10 +50,12 @@ struct ps_mem {
     _Atomic int64_t allocations;
     _Atomic int64_t fail_at; /* calls until one fails, 0 = never */
     int64_t budget;          /* 0 = no limit */
-    pthread_mutex_t lock;    /* guards the cache */
+    pthread_mutex_t lock;    /* guards the cache and the region */
     size_t cached_bytes;
     int32_t cached_count;
     mapping cached[CACHE_SLOTS]; /* oldest first */
+    mapping region;              /* what is left of the newest one */
+    size_t region_bytes;         /* it began with */
 };
 
 /* --- the account ------------------------------------------------------------------------------ */
@@ -92,6 +97,9 @@ void ps_mem_release(ps_mem *mem)
     }
     for (int32_t i = 0; i < mem->cached_count; i++) {
         munmap(mem->cached[i].start, mem->cached[i].size_bytes);
+    }
+    if (mem->region.size_bytes > 0) {
+        munmap(mem->region.start, mem->region.size_bytes);
     }
     pthread_mutex_destroy(&mem->lock);
     free(mem);
@@ -178,11 +186,9 @@ static void *map_pages(size_t bytes)
     return start == MAP_FAILED ? NULL : start;
 }
 
-static void *map_fresh(size_t bytes)
+/* A mapping on a huge-page boundary, advised to be made of huge pages. */
+static void *map_huge(size_t bytes)
 {
-    if (bytes < HUGE_PAGE) {
-        return map_pages(bytes);
-    }
     uint8_t *raw = map_pages(bytes + HUGE_PAGE);
     if (raw == NULL) {
         return NULL;
@@ -199,6 +205,38 @@ static void *map_fresh(size_t bytes)
     (void)madvise(start, bytes, MADV_HUGEPAGE); /* only a wish: nothing depends on it */
 #endif
     return start;
+}
+
+/* The next piece of the region; a new region, twice as large, when it does not fit. Result columns are
+ * first touched here: by huge pages that costs a third. */
+static void *region_take(ps_mem *mem, size_t bytes)
+{
+    uint8_t *piece = NULL;
+    pthread_mutex_lock(&mem->lock);
+    if (mem->region.size_bytes < bytes) {
+        size_t size = mem->region_bytes == 0 ? REGION_MIN : mem->region_bytes * 2;
+        size = size > REGION_MAX ? REGION_MAX : size;
+        uint8_t *start = map_huge(size);
+        if (start != NULL) {
+            if (mem->region.size_bytes > 0) {
+                munmap(mem->region.start, mem->region.size_bytes);
+            }
+            mem->region = (mapping){start, size};
+            mem->region_bytes = size;
+        }
+    }
+    if (mem->region.size_bytes >= bytes) {
+        piece = mem->region.start;
+        mem->region.start += bytes;
+        mem->region.size_bytes -= bytes;
+    }
+    pthread_mutex_unlock(&mem->lock);
+    return piece;
+}
+
+static void *map_fresh(ps_mem *mem, size_t bytes)
+{
+    return bytes < HUGE_PAGE ? region_take(mem, bytes) : map_huge(bytes);
 }
 
 static void cache_remove(ps_mem *mem, int32_t index)
@@ -275,7 +313,7 @@ static void *block_alloc(ps_mem *mem, size_t size, bool *is_zero)
     } else {
         block = cache_take(mem, bytes);
         if (block == NULL) {
-            block = map_fresh(bytes);
+            block = map_fresh(mem, bytes);
             *is_zero = true;
         }
     }
