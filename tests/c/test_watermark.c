@@ -66,11 +66,11 @@ static void one_row_behind_is_seen_wherever_it_stands(void)
         }
         times[row] = row - 1 - 10; /* exactly at the watermark: not behind */
         ps_watermark mark = {.largest = PS_TIME_MIN, .bound = 10};
-        int64_t least;
-        CHECK(ps_watermark_scan(&mark, times, 200, &least));
+        int64_t least, most;
+        CHECK(ps_watermark_scan(&mark, times, 200, &least, &most));
         times[row]--;
         mark.largest = PS_TIME_MIN;
-        CHECK(!ps_watermark_scan(&mark, times, 200, &least));
+        CHECK(!ps_watermark_scan(&mark, times, 200, &least, &most));
         CHECK_EQ(mark.largest, row == 199 ? 198 : 199);
     }
 }
@@ -90,12 +90,12 @@ static void the_ends_of_time_do_not_wrap(void)
 static void nothing_read_means_no_watermark(void)
 {
     ps_watermark mark = {.largest = PS_TIME_MIN, .bound = 5};
-    int64_t least = 0;
+    int64_t least = 0, most = 0;
     CHECK_EQ(ps_watermark_value(&mark), PS_TIME_MIN);
-    CHECK(ps_watermark_scan(&mark, NULL, 0, &least));
+    CHECK(ps_watermark_scan(&mark, NULL, 0, &least, &most));
     CHECK_EQ(ps_watermark_value(&mark), PS_TIME_MIN);
     const int64_t time = -100;
-    CHECK(ps_watermark_scan(&mark, &time, 1, &least));
+    CHECK(ps_watermark_scan(&mark, &time, 1, &least, &most));
     CHECK_EQ(ps_watermark_value(&mark), -105);
 }
 
