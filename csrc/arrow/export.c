@@ -235,7 +235,8 @@ ps_status ps_batch_export(ps_batch *batch, ArrowArray *out, ps_error *err)
     own->batch = batch;
     own->size_bytes = size;
     own->no_validity[0] = NULL;
-    ps_array_room arena = {(uint8_t *)own + ps_align_up(sizeof(exported), 8), (uint8_t *)own + size};
+    ps_array_room arena = {(uint8_t *)own + ps_align_up(sizeof(exported), 8),
+                           (uint8_t *)own + size};
     ArrowArray *children = arena_take(&arena, columns * sizeof(ArrowArray));
     ArrowArray **pointers = arena_take(&arena, columns * sizeof(ArrowArray *));
     for (size_t i = 0; i < columns; i++) {

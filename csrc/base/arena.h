@@ -1,7 +1,7 @@
 /* arena.h -- memory that is freed all at once: keys and strings of the state, nodes, constants.
  *
- * Pieces are 16-byte aligned and stay where they are until reset or fini. Blocks double from 4 KiB to
- * 1 MiB; a larger piece gets a block of its own. One owner, one thread at a time.
+ * Pieces are 16-byte aligned and stay where they are until reset or fini. Blocks double from 4 KiB
+ * to 1 MiB; a larger piece gets a block of its own. One owner, one thread at a time.
  */
 #ifndef PS_BASE_ARENA_H
 #define PS_BASE_ARENA_H

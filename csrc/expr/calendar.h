@@ -1,4 +1,5 @@
-/* calendar.h -- days since 1970-01-01 to and from years, months and days (proleptic Gregorian, UTC).
+/* calendar.h -- days since 1970-01-01 to and from years, months and days (proleptic Gregorian,
+ * UTC).
  *
  * Years are counted from March so that the leap day is the last of its year; 400 years have 146,097
  * days exactly. Any int64 day number that a timestamp can have is in range.

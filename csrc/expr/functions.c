@@ -79,8 +79,8 @@ static const ps_op *arith_op(ps_type type)
                                        : &ps_op_arith_i64;
 }
 
-/* int64, uint64 or float64: what arithmetic on two numbers is done in. A literal that is not negative
- * goes with a uint64 column. */
+/* int64, uint64 or float64: what arithmetic on two numbers is done in. A literal that is not
+ * negative goes with a uint64 column. */
 static ps_type arithmetic_type(const ps_compiler *c, int32_t a, int32_t b)
 {
     const ps_value *x = &c->values[a], *y = &c->values[b];
@@ -115,7 +115,8 @@ static ps_type duration_like(ps_type type)
     return type;
 }
 
-/* timestamp +/- duration, timestamp - timestamp, duration +/- duration; dates count as timestamps. */
+/* timestamp +/- duration, timestamp - timestamp, duration +/- duration; dates count as
+ * timestamps. */
 static int32_t bind_time_arith(const binding *b, int32_t x, int32_t y)
 {
     ps_compiler *c = b->c;

@@ -1,4 +1,5 @@
-/* ops_cast.c -- strict conversions on chunks: a value that does not fit is an error that names it. */
+/* ops_cast.c -- strict conversions on chunks: a value that does not fit is an error that names
+ * it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

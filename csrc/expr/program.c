@@ -1,8 +1,8 @@
 /* program.c -- runs compiled programs over chunks, batches and selections.
  *
- * Memory of a program: one room (a vector's scratch) for each result that is alive at once, one slot
- * for each value, an arena for strings made in the current chunk, and a table for each part that
- * depends on one dictionary. Cost: a call per operation and chunk of PS_CHUNK_ROWS rows.
+ * Memory of a program: one room (a vector's scratch) for each result that is alive at once, one
+ * slot for each value, an arena for strings made in the current chunk, and a table for each part
+ * that depends on one dictionary. Cost: a call per operation and chunk of PS_CHUNK_ROWS rows.
  */
 #include "expr/program.h"
 

@@ -90,8 +90,8 @@ PS_MUST_CHECK ps_status ps_program_run(ps_program *program, const ps_batch *batc
                                        const ps_selection *selection, ps_mem *mem, ps_column *out,
                                        ps_error *err);
 /* The same into a block that several columns share, so that a batch takes one allocation. room: the
- * bytes this result takes of it (a multiple of 64), 0 when it is not of fixed width or is shared; then
- * run_into is run. The column retains the block. */
+ * bytes this result takes of it (a multiple of 64), 0 when it is not of fixed width or is shared;
+ * then run_into is run. The column retains the block. */
 size_t ps_program_room(const ps_program *program, const ps_batch *batch,
                        const ps_selection *selection);
 PS_MUST_CHECK ps_status ps_program_run_into(ps_program *program, const ps_batch *batch,

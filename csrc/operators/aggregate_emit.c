@@ -1,4 +1,5 @@
-/* aggregate_emit.c -- results out: the windows that a watermark closed, a bounded part at a time. */
+/* aggregate_emit.c -- results out: the windows that a watermark closed, a bounded part at a
+ * time. */
 #include <string.h>
 
 #include "operators/aggregate_state.h"
@@ -90,9 +91,9 @@ static ps_status emit_window(aggregate *self, bool *full, ps_error *err)
             PS_TRY(ready_output(self, err));
             const int64_t room = self->out->capacity - self->out->length;
             const int64_t part = ps_min_i64(ps_min_i64(PS_CHUNK_ROWS, count - self->row), room);
-            const int64_t present = aggregate_present(
-                self, rows + (size_t)self->row * self->store.stride, part,
-                (uint32_t)(self->chunk * PS_SLICE_ROWS + self->row), gids, found);
+            const int64_t present =
+                aggregate_present(self, rows + (size_t)self->row * self->store.stride, part,
+                                  (uint32_t)(self->chunk * PS_SLICE_ROWS + self->row), gids, found);
             if (present > 0) {
                 PS_TRY(append_groups(self, gids, found, present, err));
             }
@@ -142,8 +143,8 @@ static ps_status reach_target(aggregate *self, ps_error *err)
     self->watermark = self->target;
     self->pending = false;
     if (self->windowed && self->target < PS_TIME_LIMIT) {
-        const int64_t closed = ps_floor_div(
-            self->target - self->edges.offset - self->edges.size, self->edges.slide);
+        const int64_t closed =
+            ps_floor_div(self->target - self->edges.offset - self->edges.size, self->edges.slide);
         self->next_window = ps_max_i64(self->next_window, closed + 1);
     }
     return ps_emit_watermark(&self->op, self->watermark, err);
@@ -179,8 +180,8 @@ ps_status aggregate_resume(ps_operator *op, bool *more, ps_error *err)
             if (!next_window(self, &self->window)) {
                 return reach_target(self, err);
             }
-            PS_TRY(ps_panes_open(
-                &self->panes, self->windowed ? self->window * self->edges.per_slide : 0, err));
+            PS_TRY(ps_panes_open(&self->panes,
+                                 self->windowed ? self->window * self->edges.per_slide : 0, err));
             self->window_open = true;
             self->chunk = self->row = 0;
         }

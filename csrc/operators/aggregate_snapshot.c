@@ -3,8 +3,8 @@
  *   progress   one row a shard: watermark, next_window (int64)
  *   groups     key columns | slice (int64) | one column per accumulator lane (state/agg.h)
  *
- * Only slices are written: group ids, indexes and totals over slices are made again. Restoring sends
- * a row to the shard that owns its key group, so shard counts may differ.
+ * Only slices are written: group ids, indexes and totals over slices are made again. Restoring
+ * sends a row to the shard that owns its key group, so shard counts may differ.
  */
 #include <string.h>
 
@@ -109,8 +109,7 @@ static ps_status save_rows(aggregate *self, ps_schema *schema, const ps_slice *s
 {
     uint32_t gids[PS_CHUNK_ROWS];
     const uint8_t *found[PS_CHUNK_ROWS];
-    const int64_t present =
-        aggregate_present(self, rows, count, (uint32_t)first_gid, gids, found);
+    const int64_t present = aggregate_present(self, rows, count, (uint32_t)first_gid, gids, found);
     if (present == 0) {
         return PS_OK;
     }
@@ -181,9 +180,8 @@ static int64_t owned_rows(const aggregate *self, const ps_vector *keys, int64_t 
     }
     for (int64_t i = 0; i < count; i++) {
         const int32_t shard =
-            self->key_count == 0
-                ? 0
-                : ps_shard_of_group(ps_key_group(hashes[i]), self->op.shard_count);
+            self->key_count == 0 ? 0
+                                 : ps_shard_of_group(ps_key_group(hashes[i]), self->op.shard_count);
         owned[found] = (uint32_t)i;
         found += shard == self->op.shard;
     }
@@ -275,10 +273,11 @@ static ps_status check_groups(const aggregate *self, const ps_batch *state, ps_e
 {
     const int32_t columns = self->key_count + 1 + ps_agg_lane_count(self->layout);
     if (state->column_count != columns) {
-        return ps_fail(err, PS_CORRUPT,
-                       "the state of this aggregate has %d columns, the one given %d: it belongs to "
-                       "another query",
-                       columns, state->column_count);
+        return ps_fail(
+            err, PS_CORRUPT,
+            "the state of this aggregate has %d columns, the one given %d: it belongs to "
+            "another query",
+            columns, state->column_count);
     }
     if (state->columns[self->key_count].type.id != PS_TYPE_INT64) {
         return ps_fail(err, PS_CORRUPT, "column '.slice' of an aggregate's state must be int64");

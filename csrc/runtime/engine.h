@@ -29,8 +29,8 @@ PS_API int32_t ps_engine_worker_count(const ps_engine *engine);
 /* Runs shard `index` until its input has ended, an error anywhere, or cancel. Blocks; no GIL. */
 PS_API ps_status ps_engine_work(ps_engine *engine, int32_t index, ps_error *err);
 
-/* One turn of shard `index` on the calling thread, instead of ps_engine_work: for simulations, which
- * turn the shards in an order of their own. *progress is false when it could do nothing. */
+/* One turn of shard `index` on the calling thread, instead of ps_engine_work: for simulations,
+ * which turn the shards in an order of their own. *progress is false when it could do nothing. */
 PS_API PS_MUST_CHECK ps_status ps_engine_step(ps_engine *engine, int32_t index, bool *progress,
                                               ps_error *err);
 
@@ -61,8 +61,8 @@ PS_API PS_MUST_CHECK ps_status ps_engine_finish_input(ps_engine *engine, int32_t
  * processes waiting input and emission, collects results. Does about budget_rows rows of input at
  * most, and returns PS_DRIVE_OUTPUT early once output_rows result rows wait (0 = at the first).
  * Waits at most timeout_ns for a ring. A stream that fails is PS_SOURCE with the stream's text, one
- * of another schema PS_INVALID: the engine stays sound and what was produced before stays. Any other
- * error ends it; poll still gives the results that have arrived. */
+ * of another schema PS_INVALID: the engine stays sound and what was produced before stays. Any
+ * other error ends it; poll still gives the results that have arrived. */
 PS_API PS_MUST_CHECK ps_status ps_engine_drive(ps_engine *engine, int32_t input,
                                                ArrowArrayStream *stream, int64_t budget_rows,
                                                int64_t output_rows, int64_t timeout_ns,

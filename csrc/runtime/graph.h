@@ -5,9 +5,9 @@
  *     ON_SHARDS   aggregates with keys and what follows them, an instance a shard
  *     ON_ONE      aggregates without keys, unions of anything that is not on the driver, and what
  *                 follows them: one instance, on shard 0
- * An aggregate or such a union begins a stage: a task an instance, whose channels are rings from every
- * instance of what feeds it, at whose end an exchange partitions the rows by key. Within a stage
- * operators are linked by `next`.
+ * An aggregate or such a union begins a stage: a task an instance, whose channels are rings from
+ * every instance of what feeds it, at whose end an exchange partitions the rows by key. Within a
+ * stage operators are linked by `next`.
  */
 #ifndef PS_RUNTIME_GRAPH_H
 #define PS_RUNTIME_GRAPH_H

@@ -36,8 +36,8 @@ static void add_ones(const update *u)
     FOR_ROWS(u, i, { (*AT(uint64_t, u->rows[i], u->offset))++; });
 }
 
-/* The first visit to every row of the chunk: it asks for the rows ahead of it. More requests at once
- * than the core can keep open would only queue up. */
+/* The first visit to every row of the chunk: it asks for the rows ahead of it. More requests at
+ * once than the core can keep open would only queue up. */
 static void count_rows(uint8_t *const *rows, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
@@ -136,14 +136,10 @@ static void extreme_bool(const update *u, bool least)
 static double as_f64(const void *values, ps_class kind, int64_t i)
 {
     switch (kind) {
-    case PS_CLASS_I64:
-        return (double)((const int64_t *)values)[i];
-    case PS_CLASS_U64:
-        return (double)((const uint64_t *)values)[i];
-    case PS_CLASS_BOOL:
-        return (double)((const uint8_t *)values)[i];
-    default:
-        return ((const double *)values)[i];
+    case PS_CLASS_I64: return (double)((const int64_t *)values)[i];
+    case PS_CLASS_U64: return (double)((const uint64_t *)values)[i];
+    case PS_CLASS_BOOL: return (double)((const uint8_t *)values)[i];
+    default: return ((const double *)values)[i];
     }
 }
 
@@ -281,8 +277,7 @@ static ps_status overflowed(const ps_agg_layout *layout, const acc *a, ps_error 
 {
     return ps_fail(err, PS_OVERFLOW,
                    "aggregate '%s': the sum left the range of %s; cast the column to float64",
-                   layout->outputs[a->owner].name,
-                   a->kind == ACC_SUM_U64 ? "uint64" : "int64");
+                   layout->outputs[a->owner].name, a->kind == ACC_SUM_U64 ? "uint64" : "int64");
 }
 
 static ps_status update_one(const ps_agg_layout *layout, const acc *a, update *u,
@@ -293,9 +288,7 @@ static ps_status update_one(const ps_agg_layout *layout, const acc *a, update *u
     uint8_t both[PS_CHUNK_ROWS];
     bool done = true;
     switch (a->kind) {
-    case ACC_VALID:
-        add_ones(u);
-        break;
+    case ACC_VALID: add_ones(u); break;
     case ACC_SUM_I64:
         if (a->input_class == PS_CLASS_BOOL) {
             sum_bool(u);
@@ -312,32 +305,16 @@ static ps_status update_one(const ps_agg_layout *layout, const acc *a, update *u
         u->values = doubles(&inputs[a->input], u->count, room);
         sum_f64(u);
         break;
-    case ACC_MIN_I64:
-        min_i64(u);
-        break;
-    case ACC_MAX_I64:
-        max_i64(u);
-        break;
-    case ACC_MIN_U64:
-        min_u64(u);
-        break;
-    case ACC_MAX_U64:
-        max_u64(u);
-        break;
-    case ACC_MIN_F64:
-        min_f64(u);
-        break;
-    case ACC_MAX_F64:
-        max_f64(u);
-        break;
+    case ACC_MIN_I64: min_i64(u); break;
+    case ACC_MAX_I64: max_i64(u); break;
+    case ACC_MIN_U64: min_u64(u); break;
+    case ACC_MAX_U64: max_u64(u); break;
+    case ACC_MIN_F64: min_f64(u); break;
+    case ACC_MAX_F64: max_f64(u); break;
     case ACC_MIN_BOOL:
-    case ACC_MAX_BOOL:
-        extreme_bool(u, a->kind == ACC_MIN_BOOL);
-        break;
+    case ACC_MAX_BOOL: extreme_bool(u, a->kind == ACC_MIN_BOOL); break;
     case ACC_MIN_STR:
-    case ACC_MAX_STR:
-        done = extreme_string(u, a->kind == ACC_MIN_STR, arena);
-        break;
+    case ACC_MAX_STR: done = extreme_string(u, a->kind == ACC_MIN_STR, arena); break;
     case ACC_MOMENTS:
         u->values = doubles(&inputs[a->input], u->count, room);
         moments(u);
@@ -355,16 +332,11 @@ static ps_status update_one(const ps_agg_layout *layout, const acc *a, update *u
         break;
     }
     case ACC_FIRST:
-    case ACC_LAST:
-        choose(u, times, a->kind == ACC_FIRST, a->input_class);
-        break;
+    case ACC_LAST: choose(u, times, a->kind == ACC_FIRST, a->input_class); break;
     case ACC_FIRST_STR:
-    case ACC_LAST_STR:
-        done = choose_string(u, times, a->kind == ACC_FIRST_STR, arena);
-        break;
+    case ACC_LAST_STR: done = choose_string(u, times, a->kind == ACC_FIRST_STR, arena); break;
     case ACC_ROWS: /* counted before all others */
-    case ACC_KIND_COUNT:
-        break;
+    case ACC_KIND_COUNT: break;
     }
     return done ? PS_OK : ps_mem_refused(layout->mem, 0, "string values of an aggregate", err);
 }
@@ -502,8 +474,7 @@ static bool combine_one(const acc *a, uint8_t *into, const uint8_t *from, size_t
         })
         break;
     }
-    case ACC_KIND_COUNT:
-        break;
+    case ACC_KIND_COUNT: break;
     }
     return overflow;
 }
@@ -536,16 +507,13 @@ void ps_agg_remove(const ps_agg_layout *layout, uint8_t *from_total, const uint8
 static int32_t acc_lanes(acc_kind kind)
 {
     switch (kind) {
-    case ACC_MOMENTS:
-        return 3;
+    case ACC_MOMENTS: return 3;
     case ACC_WEIGHTED:
     case ACC_FIRST:
     case ACC_LAST:
     case ACC_FIRST_STR:
-    case ACC_LAST_STR:
-        return 2;
-    default:
-        return 1;
+    case ACC_LAST_STR: return 2;
+    default: return 1;
     }
 }
 
@@ -592,23 +560,18 @@ static ps_class lane_class(const acc *a, int32_t part)
     case ACC_MIN_F64:
     case ACC_MAX_F64:
     case ACC_MOMENTS:
-    case ACC_WEIGHTED:
-        return PS_CLASS_F64;
+    case ACC_WEIGHTED: return PS_CLASS_F64;
     case ACC_MIN_STR:
-    case ACC_MAX_STR:
-        return PS_CLASS_STR;
+    case ACC_MAX_STR: return PS_CLASS_STR;
     case ACC_SUM_U64:
     case ACC_MIN_U64:
-    case ACC_MAX_U64:
-        return PS_CLASS_U64;
+    case ACC_MAX_U64: return PS_CLASS_U64;
     case ACC_FIRST_STR:
-    case ACC_LAST_STR:
-        return part == 1 ? PS_CLASS_STR : PS_CLASS_I64;
+    case ACC_LAST_STR: return part == 1 ? PS_CLASS_STR : PS_CLASS_I64;
     case ACC_FIRST:
     case ACC_LAST:
         return part == 1 && a->input_class != PS_CLASS_BOOL ? a->input_class : PS_CLASS_I64;
-    default:
-        return PS_CLASS_I64;
+    default: return PS_CLASS_I64;
     }
 }
 

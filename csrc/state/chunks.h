@@ -1,4 +1,5 @@
-/* chunks.h -- an array of fixed-size items that grows without moving any: a list of equal chunks. */
+/* chunks.h -- an array of fixed-size items that grows without moving any: a list of equal
+ * chunks. */
 #ifndef PS_STATE_CHUNKS_H
 #define PS_STATE_CHUNKS_H
 

@@ -41,7 +41,8 @@ static inline ps_key_segment *ps_key_index_segment(const ps_key_index *index, ui
     return index->directory[(hash >> 20) & (((uint64_t)1 << index->depth) - 1)];
 }
 
-/* The gid of the first entry with the hash's tag, UINT32_MAX when there is none. Its key may differ. */
+/* The gid of the first entry with the hash's tag, UINT32_MAX when there is none. Its key may
+ * differ. */
 static inline uint32_t ps_key_index_first(const ps_key_segment *segment, uint64_t hash)
 {
     uint32_t slot = (uint32_t)hash & segment->mask;

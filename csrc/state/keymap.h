@@ -12,8 +12,8 @@
  *                  single call pays for the size of the whole state
  * Nulls are keys of their own. One thread at a time.
  * Cost         direct ~1 ns a row; index: one cache miss for the entry and one for the key, both
- *              prefetched over a chunk of rows. 8 to 13 B a key for the index at 30-62% load, 8 B for a
- *              word, 24 B + its bytes for a byte key.
+ *              prefetched over a chunk of rows. 8 to 13 B a key for the index at 30-62% load, 8 B
+ *              for a word, 24 B + its bytes for a byte key.
  * Source       dense tickets: Xue and Marcus, "Global Hash Tables Strike Back!", 2025; extendible
  *              hashing: Fagin et al., 1979.
  */

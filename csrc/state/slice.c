@@ -57,7 +57,7 @@ static void fill_identity(const ps_slice_store *store, uint8_t *rows, int64_t co
 
 static void pool_give(ps_slice_store *store, uint8_t *chunk)
 {
-    memcpy(chunk, &store->free_chunk, sizeof chunk);
+    memcpy(chunk, &store->free_chunk, sizeof store->free_chunk);
     store->free_chunk = chunk;
 }
 
@@ -94,7 +94,7 @@ static uint8_t *pool_take(ps_slice_store *store)
         return NULL;
     }
     uint8_t *chunk = store->free_chunk;
-    memcpy(&store->free_chunk, chunk, sizeof chunk);
+    memcpy(&store->free_chunk, chunk, sizeof store->free_chunk);
     return chunk;
 }
 

@@ -3,9 +3,9 @@
  *   store -> slices by index, ascending
  *   slice -> chunks[gid / 4096] -> rows of `stride` bytes, identity until touched
  *
- * A chunk exists once one of its groups is touched; the first one starts with 64 rows and doubles, so
- * that many slices of few groups stay small. Chunks come from a pool cut out of large blocks and go
- * back to it when their slice retires, so a steady stream allocates nothing.
+ * A chunk exists once one of its groups is touched; the first one starts with 64 rows and doubles,
+ * so that many slices of few groups stay small. Chunks come from a pool cut out of large blocks and
+ * go back to it when their slice retires, so a steady stream allocates nothing.
  * Invariants   I1  a chunk other than the first never moves; the first moves only in slice_reach
  *              I2  a row whose row count is zero equals the identity
  * One thread at a time.
@@ -21,8 +21,8 @@
 typedef struct ps_slice {
     int64_t index;
     uint8_t **chunks;
-    int64_t chunk_room;  /* of the list; entries may be NULL */
-    int64_t first_rows;  /* rows of chunk 0 */
+    int64_t chunk_room; /* of the list; entries may be NULL */
+    int64_t first_rows; /* rows of chunk 0 */
     ps_arena strings;
 } ps_slice;
 

@@ -1,13 +1,13 @@
 /* edges.h -- where slices and windows begin and end.
  *
- * Windows start at offset + w * slide and last `size`. Their starts and ends cut event time into slices
- * that no edge divides: one per slide, or two when size is not a multiple of slide.
+ * Windows start at offset + w * slide and last `size`. Their starts and ends cut event time into
+ * slices that no edge divides: one per slide, or two when size is not a multiple of slide.
  *
- *   slide 4, size 10 (split 2)   |--.....|--.....|--.....|      slice 2w: [0, 2), slice 2w + 1: [2, 4)
+ *   slide 4, size 10 (split 2)   |--.....|--.....|--.....|   slice 2w: [0, 2), 2w + 1: [2, 4)
  *   window w = slices [per_slide * w, per_slide * w + slices_per_window)
  *
- * Source: paired windows, Krishnamurthy et al., "On-the-fly sharing for streamed aggregation", 2006.
- * Times must lie within +-PS_TIME_LIMIT so that no sum here overflows.
+ * Source: paired windows, Krishnamurthy et al., "On-the-fly sharing for streamed aggregation",
+ * 2006. Times must lie within +-PS_TIME_LIMIT so that no sum here overflows.
  */
 #ifndef PS_WINDOW_EDGES_H
 #define PS_WINDOW_EDGES_H
@@ -20,8 +20,8 @@ typedef struct ps_edges {
     int64_t size;
     int64_t slide;
     int64_t offset;
-    int64_t split;      /* size % slide */
-    int32_t per_slide;  /* 1 or 2 slices */
+    int64_t split;     /* size % slide */
+    int32_t per_slide; /* 1 or 2 slices */
     int64_t slices_per_window;
 } ps_edges;
 

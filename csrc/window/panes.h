@@ -6,14 +6,15 @@
  *                    window [f, f + n) = suffix[f .. B) + prefix[B .. f + n)
  *                    each slice is combined at most three times however many windows it is in
  *
- * The borders are fixed in event time, so the order in which floats are added does not depend on when
- * the job started, was cut or restored. A row that lands in a slice already folded (a row late for some
- * of its windows) makes the affected total rebuild itself from the slices at the next window.
+ * The borders are fixed in event time, so the order in which floats are added does not depend on
+ * when the job started, was cut or restored. A row that lands in a slice already folded (a row late
+ * for some of its windows) makes the affected total rebuild itself from the slices at the next
+ * window.
  *
- * Sources  removal: "subtract on evict"; blocks: van Herk 1992 and Gil, Werman 1993 for min and max,
- *          here for any associative combine.
- * Cost     per window and group: 2 combines (running total) or <= 3. Memory: one more slice, or up to
- *          n + 1 more.
+ * Sources  removal: "subtract on evict"; blocks: van Herk 1992 and Gil, Werman 1993 for min and
+ *          max, here for any associative combine.
+ * Cost     per window and group: 2 combines (running total) or <= 3. Memory: one more slice, or up
+ *          to n + 1 more.
  */
 #ifndef PS_WINDOW_PANES_H
 #define PS_WINDOW_PANES_H
@@ -27,13 +28,13 @@ typedef struct ps_panes {
     ps_slice_store *store; /* borrowed */
     int64_t per_window;    /* slices */
     ps_panes_mode mode;
-    int64_t first, end;    /* slices of the open window */
+    int64_t first, end; /* slices of the open window */
     ps_slice *single;
     /* running */
     ps_slice *run;
     int64_t run_first, run_end;
     /* blocks */
-    ps_slice **suffixes;   /* newest (smallest index) last */
+    ps_slice **suffixes; /* newest (smallest index) last */
     int64_t suffix_count, suffix_room;
     int64_t suffix_block;
     bool suffix_valid;
@@ -49,8 +50,8 @@ int64_t ps_panes_bytes(const ps_panes *panes);
 
 /* Opens the window of slices [first, first + n); windows are opened in ascending order. */
 PS_MUST_CHECK ps_status ps_panes_open(ps_panes *panes, int64_t first, ps_error *err);
-/* Rows of chunk `chunk` of the open window: *rows and *count, 0 when no group there is present. Valid
- * until the next call. */
+/* Rows of chunk `chunk` of the open window: *rows and *count, 0 when no group there is present.
+ * Valid until the next call. */
 PS_MUST_CHECK ps_status ps_panes_rows(ps_panes *panes, int64_t chunk, const uint8_t **rows,
                                       int64_t *count, ps_error *err);
 /* Chunks that may have rows. */

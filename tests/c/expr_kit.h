@@ -336,8 +336,8 @@ static inline ps_type kit_type(const char *format)
     return type;
 }
 
-/* Nine rows: x y int64, a int8, i int32, u uint64, v uint8, f g float64, e float32, p q bool (all nine
- * pairs), s utf8, d dictionary of utf8, z binary, ts timestamp[us], tn timestamp[ns], sec
+/* Nine rows: x y int64, a int8, i int32, u uint64, v uint8, f g float64, e float32, p q bool (all
+ * nine pairs), s utf8, d dictionary of utf8, z binary, ts timestamp[us], tn timestamp[ns], sec
  * timestamp[s], day date32, dur duration[ms], tod time64[us]. */
 static inline void kit_begin_usual(kit *k)
 {

@@ -1,4 +1,5 @@
-/* test_functions.c -- every function by name: values, nulls, types and errors, on every ISA level. */
+/* test_functions.c -- every function by name: values, nulls, types and errors, on every ISA
+ * level. */
 #include "expr_kit.h"
 
 static kit usual;

@@ -1,5 +1,6 @@
-/* test_kernels.c -- every kernel of every level against the plain one, bit for bit, on random values
- * with edges, at lengths around each vector width; and the plain ones against a second opinion.
+/* test_kernels.c -- every kernel of every level against the plain one, bit for bit, on random
+ * values with edges, at lengths around each vector width; and the plain ones against a second
+ * opinion.
  */
 #include <math.h>
 #include <string.h>

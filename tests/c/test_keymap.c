@@ -1,7 +1,7 @@
 /* test_keymap.c -- group ids against a naive table of who owns which, over universes of keys.
  *
- * A universe numbers its keys 0, 1, ... and says how key n looks; the last number may be its null. The
- * model knows the gid of every live key, so any confusion of two keys shows at once.
+ * A universe numbers its keys 0, 1, ... and says how key n looks; the last number may be its null.
+ * The model knows the gid of every live key, so any confusion of two keys shows at once.
  */
 #include "state/keymap.h"
 
@@ -110,7 +110,9 @@ static void texts(int64_t key, int32_t column, int variant, char *room, cell *ou
     if (key % 3 == 0) {
         size = key / 3 % 300;
         memset(room, 'a', (size_t)size);
-        size += snprintf(room + size, 24, size == 0 && key == 0 ? "" : "%" PRId64, key);
+        if (key != 0) {
+            size += snprintf(room + size, 24, "%" PRId64, key);
+        }
     } else {
         size = snprintf(room, 40, "user-%" PRId64 "-name", key / 2);
         room[size++] = key % 2 == 0 ? '\0' : 'x';

@@ -1,5 +1,5 @@
-/* test_program.c -- compiled programs over whole batches: chunk borders, selections, dictionaries, what
- * a program says about itself, and memory that is refused.
+/* test_program.c -- compiled programs over whole batches: chunk borders, selections, dictionaries,
+ * what a program says about itself, and memory that is refused.
  */
 #include "expr_kit.h"
 
