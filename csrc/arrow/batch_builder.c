@@ -18,8 +18,8 @@ ps_status ps_batch_builder_create(ps_mem *mem, ps_schema *schema, int64_t capaci
     builder->capacity = capacity;
     ps_schema_retain(schema);
     for (int32_t i = 0; i < schema->field_count; i++) {
-        const ps_status status = ps_writer_create(mem, &schema->fields[i].type, capacity,
-                                                  &builder->writers[i], err);
+        const ps_status status =
+            ps_writer_create(mem, &schema->fields[i].type, capacity, &builder->writers[i], err);
         if (status != PS_OK) {
             ps_batch_builder_destroy(builder);
             return status;

@@ -252,8 +252,7 @@ static ps_status add_checked(aggregate *self, const chunk *c, ps_error *err)
     for (int64_t i = 0; i < c->count; i++) {
         const uint32_t row = physical_row(c, i);
         const int64_t slice = ps_edges_slice(&self->edges, c->times[i]);
-        const int64_t mark =
-            own == NULL ? self->watermark : ps_max_i64(own[row], self->watermark);
+        const int64_t mark = own == NULL ? self->watermark : ps_max_i64(own[row], self->watermark);
         if (slice_is_late(self, slice, mark)) {
             late++;
             continue;

@@ -3,6 +3,7 @@
 
 #include "operators/aggregate.h"
 #include "state/agg.h"
+#include "window/edges.h"
 
 typedef struct schema_maker {
     ps_mem *mem;
@@ -91,8 +92,8 @@ static ps_status check_names(const ps_aggregate_args *args, ps_error *err)
 {
     const int32_t total = args->key_count + args->aggregate_count;
     for (int32_t i = 0; i < total; i++) {
-        const char *a = i < args->key_count ? args->key_names[i]
-                                            : args->aggregates[i - args->key_count].name;
+        const char *a =
+            i < args->key_count ? args->key_names[i] : args->aggregates[i - args->key_count].name;
         const bool reserved = args->window.kind != PS_WINDOW_NONE &&
                               (strcmp(a, "window_start") == 0 || strcmp(a, "window_end") == 0);
         if (reserved) {
@@ -129,9 +130,13 @@ ps_status ps_aggregate_schema(ps_mem *mem, const ps_schema *input, const ps_aggr
                               ps_schema **out, ps_error *err)
 {
     const bool windowed = args->window.kind != PS_WINDOW_NONE;
+    ps_edges edges;
+    if (windowed) {
+        PS_TRY(ps_edges_init(&edges, &args->window, err));
+    }
     if (windowed && args->event_time < 0) {
         return ps_fail(err, PS_INVALID,
-                       "a window needs an event time: call with_event_time(\"column\") first");
+                       "a window needs an event time: call with_event_time(column) before it");
     }
     if (args->key_count + args->aggregate_count == 0) {
         return ps_fail(err, PS_INVALID, "an aggregation needs a key or an aggregate");

@@ -38,13 +38,13 @@ typedef struct aggregate {
     int64_t next_window; /* number of the first window not yet emitted */
     int64_t sweep_at;    /* keys at which dead ones are looked for */
     /* emission under way */
-    bool pending;        /* towards target; its watermark has not been passed on */
+    bool pending; /* towards target; its watermark has not been passed on */
     int64_t target;
     bool window_open;
     int64_t window;
-    int64_t chunk, row;  /* next to emit */
+    int64_t chunk, row; /* next to emit */
     ps_batch_builder *out;
-    bool final_done;     /* the one row of an unwindowed global aggregate is out */
+    bool final_done; /* the one row of an unwindowed global aggregate is out */
 } aggregate;
 
 /* aggregate_emit.c: one bounded part of the pending emission; and all of it. */

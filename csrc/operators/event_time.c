@@ -108,8 +108,7 @@ static ps_status on_batch(ps_operator *op, ps_batch *batch, ps_selection *select
     ps_owner_release(timed->late_owner);
     timed->late_owner = NULL;
     timed->late_watermark = NULL;
-    ps_status status =
-        found.in_order ? PS_OK : trace_rows(self, selection, before, timed, err);
+    ps_status status = found.in_order ? PS_OK : trace_rows(self, selection, before, timed, err);
     if (status == PS_OK) {
         status = ps_emit_batch(op, timed, selection, err);
     }

@@ -25,11 +25,12 @@ typedef struct ps_plan_node {
     ps_node_kind kind;
     const int32_t *from; /* input nodes */
     int32_t from_count;
-    ps_schema *schema;      /* of the output; retained */
-    int32_t event_time;     /* column of the output, -1 = none */
-    bool event_time_is_end; /* the column is an exclusive end: rows belong one unit before it */
-    bool *reads;            /* a flag a column of the (first) input: this node looks at it */
-    ps_program **programs;  /* filter: the predicate; project: columns; aggregate: keys */
+    ps_schema *schema;        /* of the output; retained */
+    int32_t event_time;       /* column of the output, -1 = none */
+    bool event_time_is_end;   /* the column is an exclusive end: rows belong one unit before it */
+    int32_t event_time_count; /* watermarks whose least is this node's */
+    bool *reads;              /* a flag a column of the (first) input: this node looks at it */
+    ps_program **programs;    /* filter: the predicate; project: columns; aggregate: keys */
     int32_t program_count;
     const char *name;         /* source */
     int32_t input;            /* source: its number among the inputs */

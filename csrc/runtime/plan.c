@@ -246,6 +246,7 @@ static ps_status make_event_time(ps_plan *plan, ps_plan_node *node, const char *
                        out_of_orderness);
     }
     node->out_of_orderness = out_of_orderness;
+    node->event_time_count = 1;
     keep_schema(node, input_of(plan, node)->schema);
     return PS_OK;
 }
@@ -265,6 +266,7 @@ static void carry_event_time(ps_plan_node *node, const ps_plan_node *from)
 {
     node->event_time = from->event_time;
     node->event_time_is_end = from->event_time_is_end;
+    node->event_time_count = from->event_time_count;
 }
 
 static ps_status make_filter(ps_plan *plan, ps_plan_node *node, const ps_expr *expr,
@@ -380,6 +382,7 @@ static ps_status make_union(ps_plan *plan, ps_plan_node *node, ps_error *err)
     for (int32_t i = 1; i < node->from_count; i++) {
         const ps_plan_node *const other = plan->nodes[node->from[i]];
         PS_TRY(ps_schema_same(first->schema, other->schema, err));
+        node->event_time_count += other->event_time_count;
         if (other->event_time != first->event_time ||
             other->event_time_is_end != first->event_time_is_end) {
             node->event_time = -1; /* they disagree: whoever needs one declares it again */
@@ -402,26 +405,6 @@ ps_status ps_plan_union(ps_plan *plan, const int32_t *from, int32_t count, int32
 }
 
 /* ---- aggregate ---- */
-
-static ps_status check_window(const ps_window *window, const ps_plan_node *from, ps_error *err)
-{
-    if (window->kind == PS_WINDOW_NONE) {
-        return PS_OK;
-    }
-    if (window->size <= 0) {
-        return ps_fail(err, PS_INVALID, "window size is %" PRId64 ", must be positive",
-                       window->size);
-    }
-    if (window->kind == PS_WINDOW_HOPPING && window->slide <= 0) {
-        return ps_fail(err, PS_INVALID, "window slide is %" PRId64 ", must be positive",
-                       window->slide);
-    }
-    if (from->event_time < 0) {
-        return ps_fail(err, PS_INVALID,
-                       "a window needs an event time: call with_event_time(column) before it");
-    }
-    return PS_OK;
-}
 
 /* Notes what the aggregates read; the programs themselves are made per shard. */
 static ps_status note_reads(ps_plan *plan, ps_plan_node *node, const ps_expr *expr, int32_t root,
@@ -479,7 +462,6 @@ static ps_status make_aggregate(ps_plan *plan, ps_plan_node *node, ps_expr *expr
                                 const ps_aggregate_args *lent, ps_error *err)
 {
     const ps_plan_node *const from = input_of(plan, node);
-    PS_TRY(check_window(&lent->window, from, err));
     PS_TRY(check_output_names(plan, lent, err));
     PS_TRY(prepare(plan, node, lent->key_count, err));
     PS_TRY(copy_args(plan, node, lent, err));
@@ -496,6 +478,8 @@ static ps_status make_aggregate(ps_plan *plan, ps_plan_node *node, ps_expr *expr
     }
     node->args.event_time = from->event_time;
     node->args.event_time_shift = from->event_time_is_end ? -1 : 0;
+    node->args.source_count = from->event_time_count;
+    node->event_time_count = from->event_time_count;
     if (from->event_time >= 0) {
         node->reads[from->event_time] = true;
     }

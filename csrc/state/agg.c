@@ -8,28 +8,22 @@
 #include "state/agg_layout.h"
 
 static const char *const FUNCTION_NAMES[] = {
-    "count", "count_valid", "sum", "mean", "min", "max", "var",
-    "std",   "first",       "last", "any", "all", "weighted mean",
+    "count", "count_valid", "sum",  "mean", "min", "max",           "var",
+    "std",   "first",       "last", "any",  "all", "weighted mean",
 };
 
 size_t acc_width(acc_kind kind)
 {
     switch (kind) {
     case ACC_MIN_STR:
-    case ACC_MAX_STR:
-        return sizeof(ps_string);
-    case ACC_MOMENTS:
-        return 3 * sizeof(double);
-    case ACC_WEIGHTED:
-        return 2 * sizeof(double);
+    case ACC_MAX_STR: return sizeof(ps_string);
+    case ACC_MOMENTS: return 3 * sizeof(double);
+    case ACC_WEIGHTED: return 2 * sizeof(double);
     case ACC_FIRST:
-    case ACC_LAST:
-        return 2 * sizeof(int64_t);
+    case ACC_LAST: return 2 * sizeof(int64_t);
     case ACC_FIRST_STR:
-    case ACC_LAST_STR:
-        return sizeof(int64_t) + sizeof(ps_string);
-    default:
-        return sizeof(int64_t);
+    case ACC_LAST_STR: return sizeof(int64_t) + sizeof(ps_string);
+    default: return sizeof(int64_t);
     }
 }
 
@@ -74,11 +68,9 @@ static ps_status check_input(const ps_agg_arg *arg, ps_error *err)
         }
         return PS_OK;
     case PS_AGG_MEAN:
-        return is_number(type) || is_bool ? PS_OK
-                                          : wrong_type(arg, type, "numbers or bool", err);
+        return is_number(type) || is_bool ? PS_OK : wrong_type(arg, type, "numbers or bool", err);
     case PS_AGG_VAR:
-    case PS_AGG_STD:
-        return is_number(type) ? PS_OK : wrong_type(arg, type, "numbers", err);
+    case PS_AGG_STD: return is_number(type) ? PS_OK : wrong_type(arg, type, "numbers", err);
     case PS_AGG_WEIGHTED_MEAN:
         if (!is_number(type)) {
             return wrong_type(arg, type, "numbers", err);
@@ -87,8 +79,7 @@ static ps_status check_input(const ps_agg_arg *arg, ps_error *err)
                    ? PS_OK
                    : wrong_type(arg, &arg->weight_type, "a numeric weight", err);
     case PS_AGG_ANY:
-    case PS_AGG_ALL:
-        return is_bool ? PS_OK : wrong_type(arg, type, "bool", err);
+    case PS_AGG_ALL: return is_bool ? PS_OK : wrong_type(arg, type, "bool", err);
     case PS_AGG_MIN:
     case PS_AGG_MAX:
         if (type->id == PS_TYPE_DECIMAL128) { /* its bytes are not in the order of its values */
@@ -101,8 +92,7 @@ static ps_status check_input(const ps_agg_arg *arg, ps_error *err)
     case PS_AGG_LAST:
         return kind != PS_CLASS_NONE ? PS_OK : wrong_type(arg, type, "plain columns", err);
     case PS_AGG_COUNT:
-    case PS_AGG_COUNT_VALID:
-        return PS_OK;
+    case PS_AGG_COUNT_VALID: return PS_OK;
     }
     return ps_fail(err, PS_INVALID, "aggregate '%s': unknown function %d", arg->name,
                    (int)arg->function);
@@ -116,9 +106,7 @@ ps_status ps_agg_result_type(const ps_agg_arg *arg, ps_type *out, ps_error *err)
     const ps_type *type = &arg->input_type;
     switch (arg->function) {
     case PS_AGG_COUNT:
-    case PS_AGG_COUNT_VALID:
-        *out = plain_type(PS_TYPE_INT64, 8);
-        break;
+    case PS_AGG_COUNT_VALID: *out = plain_type(PS_TYPE_INT64, 8); break;
     case PS_AGG_SUM:
         if (type->id == PS_TYPE_DURATION) {
             *out = undictionaried(*type);
@@ -133,15 +121,10 @@ ps_status ps_agg_result_type(const ps_agg_arg *arg, ps_type *out, ps_error *err)
     case PS_AGG_MEAN:
     case PS_AGG_VAR:
     case PS_AGG_STD:
-    case PS_AGG_WEIGHTED_MEAN:
-        *out = plain_type(PS_TYPE_FLOAT64, 8);
-        break;
+    case PS_AGG_WEIGHTED_MEAN: *out = plain_type(PS_TYPE_FLOAT64, 8); break;
     case PS_AGG_ANY:
-    case PS_AGG_ALL:
-        *out = plain_type(PS_TYPE_BOOL, 0);
-        break;
-    default:
-        *out = undictionaried(*type);
+    case PS_AGG_ALL: *out = plain_type(PS_TYPE_BOOL, 0); break;
+    default: *out = undictionaried(*type);
     }
     return PS_OK;
 }
@@ -151,14 +134,11 @@ bool ps_agg_result_nullable(const ps_agg_arg *arg)
     switch (arg->function) {
     case PS_AGG_COUNT:
     case PS_AGG_COUNT_VALID:
-    case PS_AGG_SUM:
-        return false;
+    case PS_AGG_SUM: return false;
     case PS_AGG_VAR:
     case PS_AGG_STD:
-    case PS_AGG_WEIGHTED_MEAN:
-        return true;
-    default:
-        return arg->nullable;
+    case PS_AGG_WEIGHTED_MEAN: return true;
+    default: return arg->nullable;
     }
 }
 
@@ -189,16 +169,11 @@ static int32_t need_acc(ps_agg_layout *layout, acc_kind kind, const ps_agg_arg *
 static acc_kind extreme_kind(ps_class kind, bool least)
 {
     switch (kind) {
-    case PS_CLASS_U64:
-        return least ? ACC_MIN_U64 : ACC_MAX_U64;
-    case PS_CLASS_F64:
-        return least ? ACC_MIN_F64 : ACC_MAX_F64;
-    case PS_CLASS_BOOL:
-        return least ? ACC_MIN_BOOL : ACC_MAX_BOOL;
-    case PS_CLASS_STR:
-        return least ? ACC_MIN_STR : ACC_MAX_STR;
-    default:
-        return least ? ACC_MIN_I64 : ACC_MAX_I64;
+    case PS_CLASS_U64: return least ? ACC_MIN_U64 : ACC_MAX_U64;
+    case PS_CLASS_F64: return least ? ACC_MIN_F64 : ACC_MAX_F64;
+    case PS_CLASS_BOOL: return least ? ACC_MIN_BOOL : ACC_MAX_BOOL;
+    case PS_CLASS_STR: return least ? ACC_MIN_STR : ACC_MAX_STR;
+    default: return least ? ACC_MIN_I64 : ACC_MAX_I64;
     }
 }
 
@@ -214,15 +189,9 @@ static void add_output(ps_agg_layout *layout, const ps_agg_arg *arg, int32_t num
     const acc_kind counter = arg->nullable ? ACC_VALID : ACC_ROWS;
     const bool text = kind == PS_CLASS_STR;
     switch (arg->function) {
-    case PS_AGG_COUNT:
-        output->main = need_acc(layout, ACC_ROWS, arg, number);
-        break;
-    case PS_AGG_COUNT_VALID:
-        output->main = need_acc(layout, counter, arg, number);
-        break;
-    case PS_AGG_SUM:
-        output->main = need_acc(layout, sum_kind(kind), arg, number);
-        break;
+    case PS_AGG_COUNT: output->main = need_acc(layout, ACC_ROWS, arg, number); break;
+    case PS_AGG_COUNT_VALID: output->main = need_acc(layout, counter, arg, number); break;
+    case PS_AGG_SUM: output->main = need_acc(layout, sum_kind(kind), arg, number); break;
     case PS_AGG_MEAN:
         output->main = need_acc(layout, ACC_SUM_F64, arg, number);
         output->count = need_acc(layout, counter, arg, number);
@@ -239,12 +208,8 @@ static void add_output(ps_agg_layout *layout, const ps_agg_arg *arg, int32_t num
         break;
     }
     case PS_AGG_VAR:
-    case PS_AGG_STD:
-        output->main = need_acc(layout, ACC_MOMENTS, arg, number);
-        break;
-    case PS_AGG_WEIGHTED_MEAN:
-        output->main = need_acc(layout, ACC_WEIGHTED, arg, number);
-        break;
+    case PS_AGG_STD: output->main = need_acc(layout, ACC_MOMENTS, arg, number); break;
+    case PS_AGG_WEIGHTED_MEAN: output->main = need_acc(layout, ACC_WEIGHTED, arg, number); break;
     case PS_AGG_FIRST:
         output->main = need_acc(layout, text ? ACC_FIRST_STR : ACC_FIRST, arg, number);
         break;
@@ -257,35 +222,22 @@ static void add_output(ps_agg_layout *layout, const ps_agg_arg *arg, int32_t num
 static void write_identity(const acc *a, uint8_t *row)
 {
     switch (a->kind) {
-    case ACC_SUM_F64:
-        *AT(double, row, a->offset) = -0.0;
-        break;
+    case ACC_SUM_F64: *AT(double, row, a->offset) = -0.0; break;
     case ACC_MIN_I64:
     case ACC_FIRST:
-    case ACC_FIRST_STR:
-        *AT(int64_t, row, a->offset) = INT64_MAX;
-        break;
+    case ACC_FIRST_STR: *AT(int64_t, row, a->offset) = INT64_MAX; break;
     case ACC_MAX_I64:
     case ACC_LAST:
-    case ACC_LAST_STR:
-        *AT(int64_t, row, a->offset) = INT64_MIN;
-        break;
-    case ACC_MIN_U64:
-        *AT(uint64_t, row, a->offset) = UINT64_MAX;
-        break;
+    case ACC_LAST_STR: *AT(int64_t, row, a->offset) = INT64_MIN; break;
+    case ACC_MIN_U64: *AT(uint64_t, row, a->offset) = UINT64_MAX; break;
     case ACC_MIN_F64:
-    case ACC_MAX_F64:
-        *AT(uint64_t, row, a->offset) = EMPTY_F64_BITS;
-        break;
-    case ACC_MIN_BOOL:
-        *AT(uint64_t, row, a->offset) = 3;
-        break;
+    case ACC_MAX_F64: *AT(uint64_t, row, a->offset) = EMPTY_F64_BITS; break;
+    case ACC_MIN_BOOL: *AT(uint64_t, row, a->offset) = 3; break;
     case ACC_WEIGHTED:
         AT(double, row, a->offset)[0] = -0.0;
         AT(double, row, a->offset)[1] = -0.0;
         break;
-    default:
-        break; /* zeros */
+    default: break; /* zeros */
     }
 }
 
@@ -430,8 +382,8 @@ bool ps_agg_keeps_strings(const ps_agg_layout *layout)
 typedef struct lowering {
     const uint8_t *const *rows;
     int64_t count;
-    uint32_t offset;  /* of the main accumulator */
-    int64_t counter;  /* offset of the counter, -1 = none */
+    uint32_t offset; /* of the main accumulator */
+    int64_t counter; /* offset of the counter, -1 = none */
     int32_t parameter;
     void *values;
     uint8_t *valid;
@@ -572,9 +524,8 @@ ps_status ps_agg_lower(const ps_agg_layout *layout, int32_t aggregate, const uin
     const lowering l = {.rows = rows,
                         .count = count,
                         .offset = main->offset,
-                        .counter = output->count < 0
-                                       ? -1
-                                       : (int64_t)layout->accs[output->count].offset,
+                        .counter =
+                            output->count < 0 ? -1 : (int64_t)layout->accs[output->count].offset,
                         .parameter = output->parameter,
                         .values = scratch->values,
                         .valid = scratch->valid};
@@ -584,36 +535,20 @@ ps_status ps_agg_lower(const ps_agg_layout *layout, int32_t aggregate, const uin
         nulls = output->function == PS_AGG_MEAN ? lower_mean(&l) : lower_sum_f64(&l);
         break;
     case ACC_MIN_F64:
-    case ACC_MAX_F64:
-        nulls = lower_extreme_f64(&l);
-        break;
+    case ACC_MAX_F64: nulls = lower_extreme_f64(&l); break;
     case ACC_MIN_BOOL:
-    case ACC_MAX_BOOL:
-        nulls = lower_bool(&l);
-        break;
+    case ACC_MAX_BOOL: nulls = lower_bool(&l); break;
     case ACC_MIN_STR:
-    case ACC_MAX_STR:
-        nulls = lower_strings(&l);
-        break;
-    case ACC_MOMENTS:
-        nulls = lower_moments(&l, output->function == PS_AGG_STD);
-        break;
-    case ACC_WEIGHTED:
-        nulls = lower_weighted(&l);
-        break;
+    case ACC_MAX_STR: nulls = lower_strings(&l); break;
+    case ACC_MOMENTS: nulls = lower_moments(&l, output->function == PS_AGG_STD); break;
+    case ACC_WEIGHTED: nulls = lower_weighted(&l); break;
     case ACC_FIRST:
-    case ACC_FIRST_STR:
-        nulls = lower_chosen(&l, INT64_MAX, output->kind);
-        break;
+    case ACC_FIRST_STR: nulls = lower_chosen(&l, INT64_MAX, output->kind); break;
     case ACC_LAST:
-    case ACC_LAST_STR:
-        nulls = lower_chosen(&l, INT64_MIN, output->kind);
-        break;
-    default:
-        nulls = lower_words(&l);
+    case ACC_LAST_STR: nulls = lower_chosen(&l, INT64_MIN, output->kind); break;
+    default: nulls = lower_words(&l);
     }
-    *out = (ps_vector){.kind = output->kind,
-                       .values = scratch->values,
-                       .valid = nulls ? scratch->valid : NULL};
+    *out = (ps_vector){
+        .kind = output->kind, .values = scratch->values, .valid = nulls ? scratch->valid : NULL};
     return PS_OK;
 }

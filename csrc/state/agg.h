@@ -17,8 +17,8 @@
 #ifndef PS_STATE_AGG_H
 #define PS_STATE_AGG_H
 
-#include "state/agg_spec.h"
 #include "base/arena.h"
+#include "state/agg_spec.h"
 
 typedef struct ps_agg_layout ps_agg_layout;
 
@@ -47,7 +47,7 @@ void ps_agg_layout_destroy(ps_agg_layout *layout); /* NULL allowed */
 size_t ps_agg_stride(const ps_agg_layout *layout);
 const uint8_t *ps_agg_identity(const ps_agg_layout *layout); /* stride bytes */
 bool ps_agg_invertible(const ps_agg_layout *layout);
-bool ps_agg_needs_time(const ps_agg_layout *layout); /* has first or last */
+bool ps_agg_needs_time(const ps_agg_layout *layout);  /* has first or last */
 bool ps_agg_counts_only(const ps_agg_layout *layout); /* a row is its row count, 8 bytes */
 bool ps_agg_keeps_strings(const ps_agg_layout *layout);
 
@@ -84,7 +84,7 @@ void ps_agg_lane_describe(const ps_agg_layout *layout, int32_t lane, char *name,
 void ps_agg_lane_save(const ps_agg_layout *layout, int32_t lane, const uint8_t *const *rows,
                       int64_t count, ps_vector_scratch *scratch, ps_vector *out);
 PS_MUST_CHECK ps_status ps_agg_lane_load(const ps_agg_layout *layout, int32_t lane,
-                                         const ps_vector *vector, uint8_t *const *rows, int64_t count,
-                                         ps_arena *arena, ps_error *err);
+                                         const ps_vector *vector, uint8_t *const *rows,
+                                         int64_t count, ps_arena *arena, ps_error *err);
 
 #endif

@@ -5,26 +5,26 @@
 #include "state/agg.h"
 
 typedef enum acc_kind {
-    ACC_ROWS = 0,   /* u64 */
-    ACC_VALID,      /* u64 */
-    ACC_SUM_I64,    /* i64, checked */
-    ACC_SUM_U64,    /* u64, checked */
-    ACC_SUM_F64,    /* f64 from -0.0; the input may be any number */
-    ACC_MIN_I64,    /* value; empty is told by ACC_VALID or ACC_ROWS */
+    ACC_ROWS = 0, /* u64 */
+    ACC_VALID,    /* u64 */
+    ACC_SUM_I64,  /* i64, checked */
+    ACC_SUM_U64,  /* u64, checked */
+    ACC_SUM_F64,  /* f64 from -0.0; the input may be any number */
+    ACC_MIN_I64,  /* value; empty is told by ACC_VALID or ACC_ROWS */
     ACC_MAX_I64,
     ACC_MIN_U64,
     ACC_MAX_U64,
-    ACC_MIN_F64,    /* empty = EMPTY_F64 */
+    ACC_MIN_F64, /* empty = EMPTY_F64 */
     ACC_MAX_F64,
-    ACC_MIN_BOOL,   /* u64: 3 = empty, else value + 1 */
-    ACC_MAX_BOOL,   /* u64: 0 = empty, else value + 1 */
-    ACC_MIN_STR,    /* ps_string in an arena; data NULL = empty */
+    ACC_MIN_BOOL, /* u64: 3 = empty, else value + 1 */
+    ACC_MAX_BOOL, /* u64: 0 = empty, else value + 1 */
+    ACC_MIN_STR,  /* ps_string in an arena; data NULL = empty */
     ACC_MAX_STR,
-    ACC_MOMENTS,    /* f64 count, mean, sum of squared deviations */
-    ACC_WEIGHTED,   /* f64 sum of weight * value, sum of weights */
-    ACC_FIRST,      /* i64 time (INT64_MAX = empty), 64-bit value */
-    ACC_LAST,       /* i64 time (INT64_MIN = empty), 64-bit value */
-    ACC_FIRST_STR,  /* i64 time, ps_string */
+    ACC_MOMENTS,   /* f64 count, mean, sum of squared deviations */
+    ACC_WEIGHTED,  /* f64 sum of weight * value, sum of weights */
+    ACC_FIRST,     /* i64 time (INT64_MAX = empty), 64-bit value */
+    ACC_LAST,      /* i64 time (INT64_MIN = empty), 64-bit value */
+    ACC_FIRST_STR, /* i64 time, ps_string */
     ACC_LAST_STR,
     ACC_KIND_COUNT,
 } acc_kind;

@@ -40,18 +40,10 @@ static void hash_column(const ps_vector *key, int64_t count, uint64_t *hashes)
 {
     switch (key->kind) {
     case PS_CLASS_I64:
-    case PS_CLASS_U64:
-        hash_words(key->values, count, hashes);
-        break;
-    case PS_CLASS_F64:
-        hash_floats(key->values, count, hashes);
-        break;
-    case PS_CLASS_BOOL:
-        hash_bools(key->values, count, hashes);
-        break;
-    case PS_CLASS_STR:
-        hash_strings(key->values, count, hashes);
-        break;
+    case PS_CLASS_U64: hash_words(key->values, count, hashes); break;
+    case PS_CLASS_F64: hash_floats(key->values, count, hashes); break;
+    case PS_CLASS_BOOL: hash_bools(key->values, count, hashes); break;
+    case PS_CLASS_STR: hash_strings(key->values, count, hashes); break;
     case PS_CLASS_NONE:
         for (int64_t i = 0; i < count; i++) {
             hashes[i] = NULL_HASH;

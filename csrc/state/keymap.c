@@ -11,7 +11,7 @@
 #include "state/key_index.h"
 
 #define NO_GID UINT32_MAX
-#define AHEAD 16 /* rows between asking for memory and using it */
+#define AHEAD 16                          /* rows between asking for memory and using it */
 #define DIRECT_ALWAYS ((uint64_t)1 << 21) /* spans this small are always worth a direct table */
 #define DIRECT_MAX ((uint64_t)1 << 27)
 #define DIRECT_SPARSITY 16 /* above that: at most this many slots a key */
@@ -27,20 +27,20 @@ struct ps_keymap {
     int32_t key_count;
     bool by_word;
     ps_class kinds[16];
-    uint32_t capacity;  /* one past the largest gid ever given */
+    uint32_t capacity; /* one past the largest gid ever given */
     int64_t live;
-    uint32_t null_gid;  /* of the null of a single column */
+    uint32_t null_gid; /* of the null of a single column */
     uint32_t *free_gids;
     int64_t free_count, free_room;
-    ps_chunks keys;     /* uint64_t words or byte_key */
+    ps_chunks keys; /* uint64_t words or byte_key */
     ps_key_index index;
     /* by word, while the keys are compact */
     bool direct_on;
-    uint32_t *direct;   /* gid + 1 by word - base */
+    uint32_t *direct; /* gid + 1 by word - base */
     uint64_t base, span;
     /* by bytes */
     ps_arena arena;
-    uint8_t *encoded;   /* the rows of one chunk */
+    uint8_t *encoded; /* the rows of one chunk */
     size_t encoded_room;
 };
 
@@ -127,8 +127,8 @@ int64_t ps_keymap_live(const ps_keymap *map)
 int64_t ps_keymap_bytes(const ps_keymap *map)
 {
     return ps_chunks_bytes(&map->keys) + map->index.size_bytes + map->arena.size_bytes +
-           (int64_t)(map->span * sizeof(uint32_t)) +
-           map->free_room * (int64_t)sizeof(uint32_t) + (int64_t)map->encoded_room;
+           (int64_t)(map->span * sizeof(uint32_t)) + map->free_room * (int64_t)sizeof(uint32_t) +
+           (int64_t)map->encoded_room;
 }
 
 /* A gid whose key slot is addressable; counted as live. */
@@ -264,8 +264,7 @@ static ps_status direct_widen(ps_keymap *map, int64_t low, int64_t high, int64_t
     }
     const uint64_t needed = (uint64_t)high - (uint64_t)low; /* one less than the span */
     const uint64_t keys = (uint64_t)(map->live + more_keys);
-    *fits = needed < DIRECT_ALWAYS ||
-            (needed < DIRECT_MAX && needed / DIRECT_SPARSITY < keys);
+    *fits = needed < DIRECT_ALWAYS || (needed < DIRECT_MAX && needed / DIRECT_SPARSITY < keys);
     if (!*fits) {
         return PS_OK;
     }
@@ -606,17 +605,15 @@ void ps_keymap_load(const ps_keymap *map, const uint32_t *gids, int64_t count, i
     } else if (map->key_count == 1) {
         for (int64_t i = 0; i < count; i++) {
             const byte_key *held = bytes_at(map, gids[i]);
-            ((ps_string *)(void *)scratch->values)[i] =
-                (ps_string){.data = (const char *)held->data,
-                            .size_bytes = (int64_t)held->size_bytes};
+            ((ps_string *)(void *)scratch->values)[i] = (ps_string){
+                .data = (const char *)held->data, .size_bytes = (int64_t)held->size_bytes};
         }
         nulls = mark_null_gid(map, gids, count, scratch->valid);
     } else {
         load_encoded(map, gids, count, key, scratch, &nulls);
     }
-    *out = (ps_vector){.kind = map->kinds[key],
-                       .values = scratch->values,
-                       .valid = nulls ? scratch->valid : NULL};
+    *out = (ps_vector){
+        .kind = map->kinds[key], .values = scratch->values, .valid = nulls ? scratch->valid : NULL};
 }
 
 /* ---- sweep ---- */

@@ -37,8 +37,8 @@ void ps_slice_store_fini(ps_slice_store *store)
 
 int64_t ps_slice_store_bytes(const ps_slice_store *store)
 {
-    int64_t bytes = store->pool_bytes + store->small_bytes +
-                    store->room * (int64_t)sizeof(ps_slice *);
+    int64_t bytes =
+        store->pool_bytes + store->small_bytes + store->room * (int64_t)sizeof(ps_slice *);
     for (int64_t i = 0; i < store->count; i++) {
         bytes += store->slices[i]->strings.size_bytes;
     }
@@ -252,8 +252,8 @@ static bool grow_first(ps_slice_store *store, ps_slice *slice, int64_t wanted)
     while (rows < wanted) {
         rows *= 2;
     }
-    uint8_t *chunk = rows == PS_SLICE_ROWS ? pool_take(store)
-                                           : ps_alloc(store->mem, first_bytes(store, rows));
+    uint8_t *chunk =
+        rows == PS_SLICE_ROWS ? pool_take(store) : ps_alloc(store->mem, first_bytes(store, rows));
     if (chunk == NULL) {
         return false;
     }

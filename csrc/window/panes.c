@@ -120,8 +120,7 @@ static ps_status open_running(ps_panes *panes, int64_t first, int64_t end, ps_er
         }
         panes->run_first = panes->run_end = first;
     }
-    ps_status status =
-        fold_range(panes, panes->run, panes->run_first, first, FOLD_REMOVE, err);
+    ps_status status = fold_range(panes, panes->run, panes->run_first, first, FOLD_REMOVE, err);
     if (status == PS_OK) {
         status = fold_range(panes, panes->run, panes->run_end, end, FOLD_COMBINE, err);
     }
@@ -222,13 +221,9 @@ ps_status ps_panes_open(ps_panes *panes, int64_t first, ps_error *err)
     panes->first = first;
     panes->end = end;
     switch (panes->mode) {
-    case PS_PANES_SINGLE:
-        panes->single = ps_slice_find(panes->store, first);
-        return PS_OK;
-    case PS_PANES_RUNNING:
-        return open_running(panes, first, end, err);
-    case PS_PANES_BLOCKS:
-        return open_blocks(panes, first, end, err);
+    case PS_PANES_SINGLE: panes->single = ps_slice_find(panes->store, first); return PS_OK;
+    case PS_PANES_RUNNING: return open_running(panes, first, end, err);
+    case PS_PANES_BLOCKS: return open_blocks(panes, first, end, err);
     }
     return PS_OK;
 }
@@ -283,12 +278,9 @@ static int64_t list_length(const ps_slice *slice)
 int64_t ps_panes_chunk_count(const ps_panes *panes)
 {
     switch (panes->mode) {
-    case PS_PANES_SINGLE:
-        return list_length(panes->single);
-    case PS_PANES_RUNNING:
-        return list_length(panes->run);
-    case PS_PANES_BLOCKS:
-        return ps_max_i64(list_length(panes->suffix), list_length(panes->prefix));
+    case PS_PANES_SINGLE: return list_length(panes->single);
+    case PS_PANES_RUNNING: return list_length(panes->run);
+    case PS_PANES_BLOCKS: return ps_max_i64(list_length(panes->suffix), list_length(panes->prefix));
     }
     return 0;
 }
@@ -300,8 +292,7 @@ void ps_panes_touch(ps_panes *panes, int64_t index)
         drop_slice(panes, &panes->run);
     }
     if (panes->mode == PS_PANES_BLOCKS) {
-        if (panes->suffix_valid &&
-            ps_floor_div(index, panes->per_window) == panes->suffix_block) {
+        if (panes->suffix_valid && ps_floor_div(index, panes->per_window) == panes->suffix_block) {
             drop_suffixes(panes);
         }
         if (panes->prefix != NULL && index >= panes->prefix_first && index < panes->prefix_end) {
