@@ -58,19 +58,19 @@ tidy: build ## the house rules
 	$(PY) -m pytest tests/tidy
 
 # The second environment sees the packages of the first, but not its editable install.
-build/asan-env/bin/python: $(READY)
-	$(PY) -m venv --clear --without-pip build/asan-env
+build/asan-py-env/bin/python: $(READY)
+	$(PY) -m venv --clear --without-pip build/asan-py-env
 	$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	    > "$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_packages.pth"
 
-sanitize: build/asan-env/bin/python ## C and Python tests, bad memory and undefined behaviour abort
-	$(PY) -m pip --python build/asan-env/bin/python $(EDITABLE) -Cbuild-dir=build/asan \
+sanitize: build/asan-py-env/bin/python ## C and Python tests, bad memory and undefined behaviour abort
+	$(PY) -m pip --python build/asan-py-env/bin/python $(EDITABLE) -Cbuild-dir=build/asan-py \
 	    -Ccmake.build-type=Debug -Ccmake.define.PYSTREAM_TESTS=ON \
 	    -Ccmake.define.PYSTREAM_SANITIZE=address,undefined
-	ASAN_OPTIONS=detect_leaks=1 ctest --test-dir build/asan --output-on-failure -j $(JOBS)
+	ASAN_OPTIONS=detect_leaks=1 ctest --test-dir build/asan-py --output-on-failure -j $(JOBS)
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 	    LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so)" \
-	    build/asan-env/bin/python -m pytest -m 'not slow' --hypothesis-profile=quick \
+	    build/asan-py-env/bin/python -m pytest -m 'not slow' --hypothesis-profile=quick \
 	    --timeout=600 -p no:cacheprovider $(UNSANITIZED)
 
 tsan: $(READY) ## C tests of everything threaded
