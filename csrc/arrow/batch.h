@@ -6,8 +6,8 @@
  * late_watermark: present only on batches in which some row lies behind the watermark that the rows
  * before it made (see window/watermark.h): per row, the watermark just before that row. It is what
  * makes lateness independent of how the input was cut into batches.
- * has_times: set by the operator that declares the event time; operators that pick rows carry it on,
- * so that a window knows without looking that all rows fall into one slice.
+ * has_times: set by the operator that declares the event time; operators that pick rows carry it
+ * on, so that a window knows without looking that all rows fall into one slice.
  */
 #ifndef PS_ARROW_BATCH_H
 #define PS_ARROW_BATCH_H

@@ -1,8 +1,8 @@
 /* mem.c -- the account, and where blocks come from.
  *
  *     below 64 KiB    malloc, aligned by hand: [ .. offset | 64-byte aligned block ]
- *     below 2 MiB     a piece of a region of huge pages, in eight size classes a doubling; freed, it is
- *                     unmapped by itself
+ *     below 2 MiB     a piece of a region of huge pages, in eight size classes a doubling; freed,
+ *                     it is unmapped by itself
  *     from 2 MiB      own mapping on a 2 MiB boundary, in multiples of 2 MiB, huge pages advised
  *
  * First touch of a mapping costs more than most loops over it (the system zeroes each page), so
@@ -207,8 +207,8 @@ static void *map_huge(size_t bytes)
     return start;
 }
 
-/* The next piece of the region; a new region, twice as large, when it does not fit. Result columns are
- * first touched here: by huge pages that costs a third. */
+/* The next piece of the region; a new region, twice as large, when it does not fit. Result columns
+ * are first touched here: by huge pages that costs a third. */
 static void *region_take(ps_mem *mem, size_t bytes)
 {
     uint8_t *piece = NULL;

@@ -57,7 +57,8 @@ PS_MUST_CHECK ps_status aggregate_advance(aggregate *self, int64_t watermark, ps
 PS_MUST_CHECK ps_status aggregate_on_barrier(ps_operator *op, int64_t epoch, ps_error *err);
 PS_MUST_CHECK ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err);
 
-/* The row of group gid in a slice that reaches it; NULL: its chunk is missing and memory refused. */
+/* The row of group gid in a slice that reaches it; NULL: its chunk is missing and memory
+ * refused. */
 static inline uint8_t *aggregate_row(aggregate *self, ps_slice *slice, uint32_t gid)
 {
     uint8_t *rows = slice->chunks[gid >> PS_SLICE_SHIFT];
@@ -70,8 +71,8 @@ static inline uint8_t *aggregate_row(aggregate *self, ps_slice *slice, uint32_t 
     return rows + (gid & (PS_SLICE_ROWS - 1)) * self->store.stride;
 }
 
-/* The rows among rows[0..count) that hold a group: their gids and addresses; first_gid is rows' own.
- * Returns their number. */
+/* The rows among rows[0..count) that hold a group: their gids and addresses; first_gid is rows'
+ * own. Returns their number. */
 int64_t aggregate_present(const aggregate *self, const uint8_t *rows, int64_t count,
                           uint32_t first_gid, uint32_t *gids, const uint8_t **found);
 

@@ -1,4 +1,5 @@
-/* event_time.c -- reads the event-time column, keeps the watermark, marks rows that are behind it. */
+/* event_time.c -- reads the event-time column, keeps the watermark, marks rows that are behind
+ * it. */
 #include "operators/event_time.h"
 
 #include "arrow/vector.h"

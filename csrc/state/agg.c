@@ -246,7 +246,8 @@ static bool acc_invertible(acc_kind kind)
     return kind == ACC_ROWS || kind == ACC_VALID || kind == ACC_SUM_I64 || kind == ACC_SUM_U64;
 }
 
-/* rows, sum, min and max of one never-null float column get an update of their own (agg_update.c). */
+/* rows, sum, min and max of one never-null float column get an update of their own
+ * (agg_update.c). */
 static bool is_stats_f64(const ps_agg_layout *layout)
 {
     static const acc_kind KINDS[] = {ACC_ROWS, ACC_SUM_F64, ACC_MIN_F64, ACC_MAX_F64};

@@ -3,8 +3,8 @@
  *   row  [ rows u64 | accumulator | accumulator | ... ]      stride = 8 to a few cache lines
  *
  * Every aggregate is lift (update), combine and lower over one or more accumulators; equal
- * accumulators are shared (mean and sum of one column need one sum). Slot 0 always counts the rows: a
- * group is present where it is not zero.
+ * accumulators are shared (mean and sum of one column need one sum). Slot 0 always counts the rows:
+ * a group is present where it is not zero.
  *
  *   law 1   combine(a, identity) = combine(identity, a) = a, bit for bit (sums start at -0.0)
  *   law 2   combine is associative for integers, counts, min, max, first, last; for float sums and
@@ -56,17 +56,19 @@ static inline uint64_t ps_agg_rows(const uint8_t *row)
     return *(const uint64_t *)(const void *)row;
 }
 
-/* How far ahead of its use a row is asked for: rows[] has that many more readable entries, which may
- * repeat a row or be NULL (measured: 16 to 64 are alike, a whole chunk at once costs half again). */
+/* How far ahead of its use a row is asked for: rows[] has that many more readable entries, which
+ * may repeat a row or be NULL (measured: 16 to 64 are alike, a whole chunk at once costs half
+ * again). */
 #define PS_AGG_AHEAD 32
 
 /* Adds row i of the inputs to the group row rows[i]; count <= PS_CHUNK_ROWS. times: only when
- * needs_time. Strings kept are copied to the arena. PS_OVERFLOW names the aggregate; the state is then
- * undefined. */
+ * needs_time. Strings kept are copied to the arena. PS_OVERFLOW names the aggregate; the state is
+ * then undefined. */
 PS_MUST_CHECK ps_status ps_agg_update(const ps_agg_layout *layout, uint8_t *const *rows,
                                       const ps_vector *inputs, const int64_t *times, int64_t count,
                                       ps_arena *arena, ps_error *err);
-/* into[i] = combine(into[i], from[i]) for count consecutive group rows; `into` is the earlier part. */
+/* into[i] = combine(into[i], from[i]) for count consecutive group rows; `into` is the earlier
+ * part. */
 PS_MUST_CHECK ps_status ps_agg_combine(const ps_agg_layout *layout, uint8_t *into,
                                        const uint8_t *from, int64_t count, ps_error *err);
 /* from_total[i] = remove(from_total[i], part[i]); only when invertible. */

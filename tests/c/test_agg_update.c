@@ -1,4 +1,5 @@
-/* test_agg_update.c -- the laws of agg.h: identity, order of combining, removal; lanes and overflow. */
+/* test_agg_update.c -- the laws of agg.h: identity, order of combining, removal; lanes and
+ * overflow. */
 #include "state/agg.h"
 
 #include "agg_model.h"

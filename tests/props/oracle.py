@@ -1,8 +1,8 @@
 """What the engine must answer, recomputed from raw rows in plain Python.
 
-Rows are taken one by one in the order in which they arrive. The watermark before a row is the largest
-event time of the rows before it minus the bound. A row enters each of its windows whose end lies after
-that watermark; a row that enters none is late.
+Rows are taken one by one in the order in which they arrive. The watermark before a row is the
+largest event time of the rows before it minus the bound. A row enters each of its windows whose end
+lies after that watermark; a row that enters none is late.
 """
 
 from __future__ import annotations
