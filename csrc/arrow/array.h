@@ -27,6 +27,31 @@ static inline ps_string ps_view_string(const ps_column *column, const uint8_t *v
     return (ps_string){(const char *)column->view_buffers[parts[2]] + parts[3], parts[0]};
 }
 
+/* Short copies without a call: two overlapping words. */
+static inline void ps_copy_short(uint8_t *to, const void *data, size_t size)
+{
+    const uint8_t *from = data;
+    if (size > 16) {
+        memcpy(to, from, size);
+    } else if (size >= 8) {
+        uint64_t head, tail;
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + size - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + size - 8, &tail, 8);
+    } else if (size >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, from, 4);
+        memcpy(&tail, from + size - 4, 4);
+        memcpy(to, &head, 4);
+        memcpy(to + size - 4, &tail, 4);
+    } else {
+        for (size_t i = 0; i < size; i++) {
+            to[i] = from[i];
+        }
+    }
+}
+
 /* Bytes of one value of a fixed-width column or of dictionary indices; 0: bool or not fixed. */
 size_t ps_column_width(const ps_column *column);
 /* A plain type of integers of that id, for indices read as values. */

@@ -109,7 +109,7 @@ static ps_status take_bool(const ps_column *column, const uint32_t *rows, int64_
             const type start = from[rows[i]];                                                      \
             const size_t size = (size_t)(from[rows[i] + 1] - start);                               \
             to[i] = (type)at;                                                                      \
-            memcpy(bytes + at, values + start, size);                                              \
+            ps_copy_short(bytes + at, values + start, size);                                       \
             at += (int64_t)size;                                                                   \
         }                                                                                          \
         to[count] = (type)at;                                                                      \

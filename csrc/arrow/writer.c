@@ -233,30 +233,6 @@ static ps_status append_bool(ps_writer *writer, const ps_vector *vector, const u
 
 /* --- strings ---------------------------------------------------------------------------------- */
 
-/* Short copies without a call: two overlapping words. */
-static inline void copy_bytes(uint8_t *to, const char *from, size_t size)
-{
-    if (size > 16) {
-        memcpy(to, from, size);
-    } else if (size >= 8) {
-        uint64_t head, tail;
-        memcpy(&head, from, 8);
-        memcpy(&tail, from + size - 8, 8);
-        memcpy(to, &head, 8);
-        memcpy(to + size - 8, &tail, 8);
-    } else if (size >= 4) {
-        uint32_t head, tail;
-        memcpy(&head, from, 4);
-        memcpy(&tail, from + size - 4, 4);
-        memcpy(to, &head, 4);
-        memcpy(to + size - 4, &tail, 4);
-    } else {
-        for (size_t i = 0; i < size; i++) {
-            to[i] = (uint8_t)from[i];
-        }
-    }
-}
-
 static int64_t size_if_valid(const ps_string *strings, const uint8_t *valid, int64_t row)
 {
     return valid == NULL || valid[row] != 0 ? strings[row].size_bytes : 0;
@@ -283,7 +259,7 @@ static ps_status reserve_bytes(ps_writer *writer, int64_t more, ps_error *err)
         type *offsets = (type *)writer->buffers->blocks[VALUES].data + writer->length;             \
         for (int64_t i = 0; i < count; i++) {                                                      \
             const int64_t size = size_if_valid(strings, valid, i);                                 \
-            copy_bytes(bytes + at, strings[i].data, (size_t)size);                                 \
+            ps_copy_short(bytes + at, strings[i].data, (size_t)size);                              \
             at += size;                                                                            \
             offsets[i + 1] = (type)at;                                                             \
         }                                                                                          \
@@ -319,18 +295,19 @@ static ps_status append_views(ps_writer *writer, const ps_string *strings, const
     PS_TRY(reserve_bytes(writer, more, err));
     uint8_t *bytes = writer->buffers->blocks[BYTES].data;
     uint8_t *view = (uint8_t *)writer->buffers->blocks[VALUES].data + writer->length * 16;
+    memset(view, 0, (size_t)count * 16);
     for (int64_t i = 0; i < count; i++, view += 16) {
-        const int64_t size = size_if_valid(strings, valid, i);
-        int32_t parts[4] = {(int32_t)size, 0, 0, 0};
-        if ((uint64_t)size <= 12) {
-            copy_bytes((uint8_t *)&parts[1], strings[i].data, (size_t)size);
+        const int32_t size = (int32_t)size_if_valid(strings, valid, i);
+        memcpy(view, &size, 4);
+        if ((uint32_t)size <= 12) {
+            ps_copy_short(view + 4, strings[i].data, (size_t)size);
         } else {
-            memcpy(&parts[1], strings[i].data, 4);
-            parts[3] = (int32_t)writer->bytes_used;
-            memcpy(bytes + writer->bytes_used, strings[i].data, (size_t)size);
+            const int32_t offset = (int32_t)writer->bytes_used;
+            memcpy(view + 4, strings[i].data, 4);
+            memcpy(view + 12, &offset, 4);
+            ps_copy_short(bytes + offset, strings[i].data, (size_t)size);
             writer->bytes_used += size;
         }
-        memcpy(view, parts, 16);
     }
     return PS_OK;
 }

@@ -204,10 +204,12 @@ static inline void mix_fixed(ArrowArray *array, int64_t rows, int which)
     free(longs);
 }
 
+#define MIX_TEXT_MAX 23
+
 /* The string of a row: of growing size, past what fits a view. */
 static inline int64_t mix_text(int64_t row, char *text)
 {
-    const int64_t size = row % 17;
+    const int64_t size = row % MIX_TEXT_MAX;
     for (int64_t i = 0; i < size; i++) {
         text[i] = (char)('a' + (row + i) % 26);
     }
@@ -216,7 +218,7 @@ static inline int64_t mix_text(int64_t row, char *text)
 
 static inline void mix_strings(ArrowArray *array, int64_t rows, bool large)
 {
-    char *bytes = malloc((size_t)rows * 17 + 1);
+    char *bytes = malloc((size_t)rows * MIX_TEXT_MAX + 1);
     int64_t *wide = calloc((size_t)rows + 1, 8);
     int32_t *narrow = calloc((size_t)rows + 1, 4);
     int64_t at = 0;
@@ -236,10 +238,10 @@ static inline void mix_strings(ArrowArray *array, int64_t rows, bool large)
 static inline void mix_views(ArrowArray *array, int64_t rows)
 {
     uint8_t *views = calloc((size_t)rows + 1, 16);
-    char *bytes = malloc((size_t)rows * 17 + 1);
+    char *bytes = malloc((size_t)rows * MIX_TEXT_MAX + 1);
     int64_t at = 0;
     for (int64_t i = 0; i < rows; i++) {
-        char text[17];
+        char text[MIX_TEXT_MAX];
         int32_t parts[4] = {(int32_t)mix_text(i, text), 0, 0, 0};
         memcpy(&parts[1], text, parts[0] <= 12 ? (size_t)parts[0] : 4);
         if (parts[0] > 12) {

@@ -7,7 +7,7 @@ static void strings_are_read_one_by_one(void)
     ps_batch *mix = make_mix(mem, 40, 0);
     for (int c = MIX_TEXT; c <= MIX_VIEW; c++) {
         for (int64_t row = 0; row < 40; row++) {
-            char want[17];
+            char want[MIX_TEXT_MAX];
             const int64_t size = mix_text(row, want);
             const ps_string got = ps_column_string(&mix->columns[c], row);
             const bool valid = row % (5 + c) != 4 + c;

@@ -342,6 +342,43 @@ static void large_dictionaries_are_read_safely(void)
     check_nothing_left(mem);
 }
 
+static void large_dictionaries_of_views_are_read_safely(void)
+{
+    ps_mem *mem = make_account();
+    ArrowSchema arrow;
+    ArrowArray array;
+    ps_schema *schema = NULL;
+    ps_batch *batch = NULL;
+    enum { SIZE = 20000 };
+    make_schema(&arrow, "+s", "", 1);
+    make_schema(arrow.children[0], "i", "d", 0);
+    make_schema_dictionary(arrow.children[0], "vu");
+    make_array(&array, 4, 1, 1);
+    make_array(array.children[0], 4, 2, 0);
+    MAKE_BUFFER(array.children[0], 1, (int32_t[]){0, 1, 2, 3});
+    ArrowArray *dictionary = make_array_dictionary(array.children[0], SIZE, 4);
+    int32_t *views = calloc(SIZE, 16);
+    const int32_t parts[] = {14, 0, 0, 0, 14, 0, 0, 3, 14, 0, 1, 0, -1, 0, 0, 0};
+    memcpy(views, parts, sizeof(parts)); /* good, past the end, no such buffer, negative */
+    make_buffer(dictionary, 1, views, SIZE * 16);
+    make_buffer(dictionary, 2, "sixteen letters!", 16);
+    MAKE_BUFFER(dictionary, 3, (int64_t[]){16});
+    free(views);
+    CHECK_OK(ps_schema_import(mem, &arrow, &schema, NULL));
+    CHECK_OK(ps_batch_import(mem, schema, &array, NULL, &batch, NULL));
+    static ps_vector_scratch scratch;
+    ps_vector vector;
+    ps_vector_load(&batch->columns[0], NULL, 0, 4, &scratch, &vector);
+    const ps_string *strings = vector.values;
+    CHECK_EQ(strings[0].size_bytes, 14);
+    CHECK_EQ(strings[1].size_bytes, 0);
+    CHECK_EQ(strings[2].size_bytes, 0);
+    CHECK_EQ(strings[3].size_bytes, 0);
+    ps_batch_release(batch);
+    ps_schema_release(schema);
+    check_nothing_left(mem);
+}
+
 static void refused_memory_leaks_nothing(void)
 {
     ps_mem *mem = make_account();
@@ -380,6 +417,7 @@ int main(void)
     RUN(lies_are_refused_by_name);
     RUN(wrong_counts_are_refused);
     RUN(large_dictionaries_are_read_safely);
+    RUN(large_dictionaries_of_views_are_read_safely);
     RUN(refused_memory_leaks_nothing);
     return 0;
 }

@@ -45,7 +45,7 @@ static void check_value(int c, int64_t row, const ps_vector *vector, int64_t i)
         break;
     }
     default: {
-        char want[17];
+        char want[MIX_TEXT_MAX];
         const ps_string *got = &((const ps_string *)vector->values)[i];
         CHECK_EQ(got->size_bytes, mix_text(row, want));
         CHECK(memcmp(got->data, want, (size_t)got->size_bytes) == 0);
