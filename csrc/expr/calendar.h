@@ -1,5 +1,4 @@
-/* calendar.h -- days since 1970-01-01 to and from years, months and days (proleptic Gregorian,
- * UTC).
+/* calendar.h -- days since 1970-01-01 to and from year, month and day (proleptic Gregorian).
  *
  * Years are counted from March so that the leap day is the last of its year; 400 years have 146,097
  * days exactly. Any int64 day number that a timestamp can have is in range.
@@ -35,6 +34,29 @@ static inline ps_civil ps_civil_from_days(int64_t days)
     return (ps_civil){.year = (int64_t)year_of_era + era * 400 + (month <= 2),
                       .month = (int32_t)month,
                       .day = (int32_t)(day_of_year - (153 * march_month + 2) / 5 + 1)};
+}
+
+#define PS_NEAR_DAYS                                                                               \
+    500000000 /* days on either side of 1970 that ps_civil_near takes: 1.3 M years */
+
+/* The same for days in (-PS_NEAR_DAYS, PS_NEAR_DAYS), without branches or divisions. After Neri and
+ * Schneider, "Euclidean affine functions and their application to calendar algorithms", 2022. */
+static inline ps_civil ps_civil_near(int64_t days)
+{
+    enum { ERAS = 3600 }; /* of 400 years, added so that all is positive */
+    const uint32_t n = (uint32_t)(days + 719468 + (int64_t)ERAS * 146097);
+    const uint32_t n1 = 4 * n + 3;
+    const uint32_t century = n1 / 146097;
+    const uint32_t n2 = 4 * (n1 % 146097 / 4) + 3;
+    const uint64_t p2 = (uint64_t)2939745 * n2;
+    const uint32_t year_of_century = (uint32_t)(p2 >> 32);
+    const uint32_t day_of_year = (uint32_t)p2 / 2939745 / 4; /* since March 1 */
+    const uint32_t n3 = 2141 * day_of_year + 197913;
+    const uint32_t january = day_of_year >= 306; /* or February: of the next year */
+    return (ps_civil){.year = (int64_t)(100 * century + year_of_century + january) -
+                              (int64_t)400 * ERAS,
+                      .month = (int32_t)((n3 >> 16) - 12 * january),
+                      .day = (int32_t)((n3 & 0xffff) / 2141 + 1)};
 }
 
 static inline int64_t ps_days_from_civil(int64_t year, int32_t month, int32_t day)

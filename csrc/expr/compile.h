@@ -1,5 +1,4 @@
-/* compile.h -- the typed graph between an expression forest and code; functions.c builds it by
- * name.
+/* compile.h -- the typed graph between a forest and code; functions.c builds it by name.
  *
  * A value is one typed operation over earlier values. Emitting the same operation twice gives the
  * same value, an operation over constants gives a constant. Errors stick: once status is not PS_OK

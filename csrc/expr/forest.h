@@ -1,5 +1,4 @@
-/* forest.h -- what a ps_expr holds: untyped nodes, arguments before their users. Read by
- * compile.c. */
+/* forest.h -- what a ps_expr holds: untyped nodes, arguments first. Read by compile.c. */
 #ifndef PS_EXPR_FOREST_H
 #define PS_EXPR_FOREST_H
 

@@ -115,8 +115,7 @@ static ps_type duration_like(ps_type type)
     return type;
 }
 
-/* timestamp +/- duration, timestamp - timestamp, duration +/- duration; dates count as
- * timestamps. */
+/* timestamp +/- duration, timestamp - timestamp, duration +/- duration; dates are timestamps. */
 static int32_t bind_time_arith(const binding *b, int32_t x, int32_t y)
 {
     ps_compiler *c = b->c;

@@ -2,8 +2,8 @@
  *
  * A function of the public list (program.h) becomes one or more of these; each works on one chunk
  * of canonical vectors (arrow/vector.h). An operation writes its result to call->values (and, when
- * a row may be null, validity to call->valid) and says in call->out where it is. It runs kernels of
- * the table it is given and never allocates, except from call->arena for strings.
+ * a row may be null, validity to call->valid) and says in call->out where it is. It runs kernels
+ * of the table it is given and never allocates, except from call->arena for strings.
  */
 #ifndef PS_EXPR_OPS_H
 #define PS_EXPR_OPS_H
@@ -26,8 +26,7 @@ typedef struct ps_op {
     ps_class result;
 } ps_op;
 
-/* Where the rows of a chunk come from: a batch, the values of a dictionary, or (no_rows) one
- * null. */
+/* Where the rows of a chunk come from: a batch, the values of a dictionary, or one null row. */
 typedef struct ps_source {
     const ps_batch *batch;
     const ps_column *dictionary;
@@ -88,8 +87,7 @@ extern const ps_op ps_op_extreme_i64, ps_op_extreme_u64, ps_op_extreme_f64, ps_o
 extern const ps_op ps_op_compare_i64, ps_op_compare_u64, ps_op_compare_iu, ps_op_compare_f64;
 extern const ps_op ps_op_compare_bool, ps_op_compare_str;
 extern const ps_op ps_op_compare_if, ps_op_compare_uf; /* an integer with a double, by value */
-/* A numeric or temporal column (j) in its own width with a constant of its class (p =
- * ps_scalar). */
+/* A numeric or temporal column (j) in its own width with a constant (p = ps_scalar). */
 extern const ps_op ps_op_compare_column;
 /* A utf8 or binary column (j) with a constant (p = ps_needle): i = PS_EQ or PS_NE */
 extern const ps_op ps_op_equal_column;

@@ -1,5 +1,4 @@
-/* ops_arith.c -- checked arithmetic on chunks; the kernels say "maybe overflowed", this says which
- * row. */
+/* ops_arith.c -- checked arithmetic: the kernels say "may have overflowed", this says which row. */
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
-/* ops_cast.c -- strict conversions on chunks: a value that does not fit is an error that names
- * it. */
+/* ops_cast.c -- strict conversions on chunks: a value that does not fit is an error naming it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -205,24 +204,23 @@ static bool units_from_text(ps_string s, int64_t unit_ns, int64_t *out)
 }
 FROM_STR(run_time_from_str, int64_t, 0, units_from_text(a[i], call->i, &value))
 
+/* The texts of a chunk lie side by side in one piece of the arena. */
 #define TO_STR(function, type, write)                                                              \
     static ps_status function(ps_call *call, ps_error *err)                                        \
     {                                                                                              \
         const type *a = call->a->values;                                                           \
         ps_string *out = call->values;                                                             \
         ps_call_strict(call);                                                                      \
+        const size_t most = (size_t)call->n * PS_TEXT_MAX;                                         \
+        char *text = ps_arena_alloc(call->arena, most);                                            \
+        if (text == NULL) {                                                                        \
+            return ps_mem_refused(call->arena->mem, most, call->name, err);                        \
+        }                                                                                          \
         for (int64_t i = 0; i < call->n; i++) {                                                    \
-            char text[PS_TEXT_MAX];                                                                \
             const type value = a[i];                                                               \
-            int64_t size = 0;                                                                      \
-            if (ps_row_valid(&call->out, i)) {                                                     \
-                size = write;                                                                      \
-            }                                                                                      \
-            const char *kept = ps_arena_text(call->arena, text, (size_t)size);                     \
-            if (kept == NULL) {                                                                    \
-                return ps_mem_refused(call->arena->mem, (size_t)size, call->name, err);            \
-            }                                                                                      \
-            out[i] = (ps_string){.data = kept, .size_bytes = size};                                \
+            const int64_t size = ps_row_valid(&call->out, i) ? write : 0;                          \
+            out[i] = (ps_string){.data = text, .size_bytes = size};                                \
+            text += size;                                                                          \
         }                                                                                          \
         return PS_OK;                                                                              \
     }

@@ -32,12 +32,31 @@ static ps_status run_search(ps_call *call, ps_error *err)
     return PS_OK;
 }
 
+/* Bytes of a word that continue a character, that is 10xxxxxx. */
+static int64_t continuations(uint64_t word)
+{
+    const uint64_t ones = (word >> 7) & ~(word >> 6) & 0x0101010101010101u;
+    return (int64_t)((ones * 0x0101010101010101u) >> 56);
+}
+
 /* Every byte that does not continue a character begins one. */
 static int64_t characters(ps_string s)
 {
-    int64_t count = 0;
-    for (int64_t i = 0; i < s.size_bytes; i++) {
-        count += ((unsigned char)s.data[i] & 0xc0) != 0x80;
+    int64_t count = s.size_bytes, i = 0;
+    uint64_t word;
+    for (; i + 8 <= s.size_bytes; i += 8) {
+        memcpy(&word, s.data + i, 8);
+        count -= continuations(word);
+    }
+    if (i == s.size_bytes) {
+        return count;
+    }
+    if (s.size_bytes >= 8) { /* the last eight bytes, without those already seen */
+        memcpy(&word, s.data + s.size_bytes - 8, 8);
+        return count - continuations(word >> (8 * (i + 8 - s.size_bytes)));
+    }
+    for (; i < s.size_bytes; i++) {
+        count -= ((unsigned char)s.data[i] & 0xc0) == 0x80;
     }
     return count;
 }
@@ -54,6 +73,15 @@ static ps_status run_characters(ps_call *call, ps_error *err)
     return PS_OK;
 }
 
+/* All strings of a chunk lie side by side, so that one loop does them. first: 'a' or 'A' */
+static void change_letters(char *text, int64_t size, unsigned char first)
+{
+    for (int64_t i = 0; i < size; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        text[i] = (char)(c ^ ((unsigned char)(c - first) < 26 ? 32 : 0));
+    }
+}
+
 static ps_status run_change_case(ps_call *call, ps_error *err)
 {
     const ps_string *a = call->a->values;
@@ -67,17 +95,15 @@ static ps_status run_change_case(ps_call *call, ps_error *err)
     if (at == NULL) {
         return ps_mem_refused(call->arena->mem, total, call->name, err);
     }
-    const unsigned first = call->i != 0 ? 'a' : 'A';
     for (int64_t i = 0; i < call->n; i++) {
-        const char *from = a[i].data;
         const int64_t size = a[i].size_bytes;
-        for (int64_t j = 0; j < size; j++) {
-            const unsigned c = (unsigned char)from[j];
-            at[j] = (char)(c ^ (c - first < 26 ? 32u : 0u));
-        }
         out[i] = (ps_string){.data = at, .size_bytes = size};
+        if (size > 0) {
+            memcpy(at, a[i].data, (size_t)size);
+        }
         at += size;
     }
+    change_letters(at - total, (int64_t)total, call->i != 0 ? 'a' : 'A');
     return PS_OK;
 }
 

@@ -22,7 +22,8 @@ typedef struct part_state {
     const ps_column *dictionary; /* for which mode was decided */
     uint8_t *values;
     uint8_t *valid;
-    int64_t capacity; /* of values and valid */
+    bool values_valid; /* every entry but that of null */
+    int64_t capacity;  /* of values and valid */
 } part_state;
 
 struct ps_program {
@@ -266,6 +267,7 @@ static ps_status fill_table(part_state *part, const ps_column *dictionary, ps_cl
     PS_TRY(eval(part->program, &null_row, 1, NULL, &v, NULL));
     memcpy(part->values + (size_t)length * width, v.values, width);
     part->valid[length] = v.valid == NULL ? 1 : v.valid[0];
+    part->values_valid = memchr(part->valid, 0, (size_t)length) == NULL;
     return PS_OK;
 }
 
@@ -304,20 +306,26 @@ static void prepare_part(ps_program *program, part_state *part, const ps_column 
     }
 }
 
+/* An index that no value has counts as null; negative ones are large as unsigned. */
 #define INDICES(type)                                                                              \
     do {                                                                                           \
-        const type *from = column->values;                                                         \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            const uint64_t at = (uint64_t)from[rows == NULL ? start + i : (int64_t)rows[i]];       \
-            out[i] = at < length ? (uint32_t)at : (uint32_t)length;                                \
+        const type *from = (const type *)column->values + (rows == NULL ? source->start : 0);      \
+        if (rows == NULL) {                                                                        \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                out[i] = from[i] < length ? (uint32_t)from[i] : (uint32_t)length;                  \
+            }                                                                                      \
+        } else {                                                                                   \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                out[i] = from[rows[i]] < length ? (uint32_t)from[rows[i]] : (uint32_t)length;      \
+            }                                                                                      \
         }                                                                                          \
     } while (0)
 
 /* The dictionary index of each row of the chunk; the dictionary's length stands for null. */
-static void load_indices(const ps_column *column, const ps_source *source, int64_t n, uint32_t *out)
+static void load_indices(const ps_kernels *k, const ps_column *column, const ps_source *source,
+                         int64_t n, uint32_t *out)
 {
     const uint32_t *rows = source->rows;
-    const int64_t start = source->start;
     const uint64_t length = (uint64_t)column->dictionary->length;
     switch ((ps_type_id)column->type.index) {
     case PS_TYPE_INT8:
@@ -328,13 +336,19 @@ static void load_indices(const ps_column *column, const ps_source *source, int64
     case PS_TYPE_UINT32: INDICES(uint32_t); break;
     default: INDICES(uint64_t); break;
     }
-    if (column->validity != NULL && column->null_count != 0) {
+    if (column->validity == NULL || column->null_count == 0) {
+        return;
+    }
+    if (rows != NULL) {
         for (int64_t i = 0; i < n; i++) {
-            const int64_t row = rows == NULL ? start + i : (int64_t)rows[i];
-            if (!ps_column_is_valid(column, row)) {
-                out[i] = (uint32_t)length;
-            }
+            out[i] = ps_column_is_valid(column, rows[i]) ? out[i] : (uint32_t)length;
         }
+        return;
+    }
+    uint8_t valid[PS_CHUNK_ROWS];
+    k->unpack_bits(column->validity, column->validity_bit + source->start, valid, n);
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = valid[i] ? out[i] : (uint32_t)length;
     }
 }
 
@@ -343,9 +357,9 @@ static void copy_value(void *to, int64_t i, const void *from, int64_t j, size_t 
     memcpy((char *)to + (size_t)i * width, (const char *)from + (size_t)j * width, width);
 }
 
-static void look_up(ps_call *call, const part_state *part, const uint32_t *indices, size_t width)
+static void look_up(ps_call *call, const part_state *part, const ps_column *column,
+                    const uint32_t *indices, size_t width)
 {
-    uint8_t all = 1;
     if (width == 1) {
         call->kernels->gather[0](part->values, indices, call->values, call->n);
     } else if (width == 8) {
@@ -355,12 +369,13 @@ static void look_up(ps_call *call, const part_state *part, const uint32_t *indic
             copy_value(call->values, i, part->values, indices[i], 16);
         }
     }
-    for (int64_t i = 0; i < call->n; i++) {
-        call->valid[i] = part->valid[indices[i]];
-        all &= call->valid[i];
-    }
     call->out.values = call->values;
-    call->out.valid = all ? NULL : call->valid;
+    call->out.valid = NULL;
+    const bool no_nulls = column->validity == NULL || column->null_count == 0;
+    if (!part->values_valid || !no_nulls) {
+        call->kernels->gather[0](part->valid, indices, call->valid, call->n);
+        call->out.valid = call->valid;
+    }
 }
 
 /* Null rows are computed as some row that is not null and then replaced, so that no value is
@@ -414,11 +429,11 @@ static ps_status run_dictionary(ps_call *call, ps_error *err)
         prepare_part(program, part, column->dictionary, call->source->batch, kind);
     }
     uint32_t indices[PS_CHUNK_ROWS];
-    load_indices(column, call->source, call->n, indices);
+    load_indices(call->kernels, column, call->source, call->n, indices);
     if (part->mode == PART_DIRECT) {
         return run_direct(call, part, indices, ps_class_width(kind), err);
     }
-    look_up(call, part, indices, ps_class_width(kind));
+    look_up(call, part, column, indices, ps_class_width(kind));
     return PS_OK;
 }
 

@@ -178,14 +178,26 @@ bool ps_text_to_time(ps_string s, int64_t *seconds, int32_t *nanoseconds)
            s.size_bytes == 0;
 }
 
-int64_t ps_text_from_i64(int64_t value, char *text)
-{
-    return snprintf(text, PS_TEXT_MAX, "%lld", (long long)value);
-}
-
 int64_t ps_text_from_u64(uint64_t value, char *text)
 {
-    return snprintf(text, PS_TEXT_MAX, "%llu", (unsigned long long)value);
+    char reversed[20];
+    int64_t size = 0;
+    do {
+        reversed[size++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    for (int64_t i = 0; i < size; i++) {
+        text[i] = reversed[size - 1 - i];
+    }
+    text[size] = '\0';
+    return size;
+}
+
+int64_t ps_text_from_i64(int64_t value, char *text)
+{
+    const bool minus = value < 0;
+    text[0] = '-';
+    return minus + ps_text_from_u64(minus ? 0 - (uint64_t)value : (uint64_t)value, text + minus);
 }
 
 int64_t ps_text_from_f64(double value, char *text)

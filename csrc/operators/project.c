@@ -1,7 +1,7 @@
 /* project.c -- one program for each output column; fixed-width results of a batch share one block.
  *
- * State: none. Cost: a batch takes one allocation for its shell, one for all fixed-width columns, and
- * those of each string column.
+ * State: none. Cost: a batch takes one allocation for its shell, one for all fixed-width columns,
+ * and those of each string column.
  */
 #include "operators/project.h"
 

@@ -1,9 +1,10 @@
-/* kernels.h -- the table of loops that are compiled once per instruction set, one contract an entry.
+/* kernels.h -- the loops that are compiled once per instruction set: one contract an entry.
  *
  * Callers fetch the table once per batch with ps_simd_kernels() and pass plain pointers and counts.
  * Every loop is elementwise, so each level gives the same bits (the payload of a NaN aside).
  * Unless an entry says otherwise: inputs and outputs may be the same array but must not overlap in
- * part; n may be 0; masks hold 0 or 1 in each byte; `step` is 1, or 0 when b is one value for all rows.
+ * part; n may be 0; masks hold 0 or 1 in each byte; `step` is 1, or 0 when b is one value for all
+ * rows.
  */
 #ifndef PS_SIMD_KERNELS_H
 #define PS_SIMD_KERNELS_H
@@ -27,8 +28,9 @@ typedef enum ps_arith { PS_ADD = 0, PS_SUB, PS_MUL, PS_DIV, PS_MIN, PS_MAX } ps_
 #define PS_SELECT_SLACK 16
 
 /* Division by a positive constant without dividing: for u < 2^63, u / divisor is the high word of
- * u * magic, shifted; for u < 2^31 a 32-bit magic does (Granlund and Montgomery, "Division by invariant
- * integers using multiplication", 1994). Negative a go through ~a, which makes it a floor. */
+ * u * magic, shifted; for u < 2^31 a 32-bit magic does (Granlund and Montgomery, "Division by
+ * invariant integers using multiplication", 1994). Negative a go through ~a, which makes it a
+ * floor. */
 typedef struct ps_divider {
     int64_t divisor;
     uint64_t magic;
@@ -123,12 +125,13 @@ typedef struct ps_kernels {
     void (*any_equal_i64)(const int64_t *a, int64_t b, uint8_t *out, int64_t n);
     void (*any_equal_f64)(const double *a, double b, uint8_t *out, int64_t n);
 
-    /* The row numbers first + i (or from[i]) of the rows whose mask is 1; returns how many. May write
-     * up to PS_SELECT_SLACK numbers past them. rows and from may be the same array. */
+    /* The row numbers first + i (or from[i]) of the rows whose mask is 1; returns how many. May
+     * write up to PS_SELECT_SLACK numbers past them. rows and from may be the same array. */
     int64_t (*select_rows)(const uint8_t *mask, uint32_t first, uint32_t *rows, int64_t n);
     int64_t (*select_from)(const uint8_t *mask, const uint32_t *from, uint32_t *rows, int64_t n);
     /* Masks to bitmaps and back. Packing starts at a byte and fills the last byte with zeros; it
-     * returns the number of ones. Unpacking starts at any bit and reads only bytes with wanted bits. */
+     * returns the number of ones. Unpacking starts at any bit and reads only bytes with wanted
+     * bits. */
     int64_t (*pack_bits)(const uint8_t *mask, uint8_t *bits, int64_t n);
     void (*unpack_bits)(const uint8_t *bits, int64_t first_bit, uint8_t *mask, int64_t n);
     /* out[i] = a[rows[i]] for 1, 2, 4 and 8 bytes (by log2), any alignment. */
@@ -136,8 +139,9 @@ typedef struct ps_kernels {
     /* The low 1, 2 or 4 bytes of each value (by log2), and doubles as floats. */
     void (*narrow[3])(const uint64_t *a, void *out, int64_t n);
     void (*narrow_f32)(const double *a, float *out, int64_t n);
-    /* Whether each value of a utf8 or binary column (32-bit offsets) equals the needle. rows NULL: the
-     * n values from offsets[0] on; else the values rows[i]. Reads no byte outside the values. */
+    /* Whether each value of a utf8 or binary column (32-bit offsets) equals the needle. rows NULL:
+     * the n values from offsets[0] on; else the values rows[i]. Reads no byte outside the values.
+     * */
     void (*string_equal)(const int32_t *offsets, const char *bytes, const uint32_t *rows,
                          const ps_needle *needle, uint8_t *out, int64_t n);
 } ps_kernels;

@@ -1,4 +1,4 @@
-/* kernels_body.h -- every kernel, written once as a plain loop; included by the kernels_*.c files only.
+/* kernels_body.h -- every kernel, once, as a plain loop; included by the kernels_*.c files only.
  *
  * The compiler vectorises each loop for the flags of the including file. The few intrinsics stand
  * beside the plain form they replace: turning masks into row numbers and bits is a shuffle that no
@@ -160,26 +160,54 @@ static uint64_t outside_i64(const int64_t *a, int64_t low, int64_t high, int64_t
     return seen;
 }
 
-/* The words that a division sees: a, or ~a when a is negative. All below 2^31? */
-static bool all_below_31_bits(const int64_t *a, int64_t n)
+/* The words that a division sees are a, or ~a when a is negative: all their bits together. */
+static uint64_t division_bits(const int64_t *a, int64_t n)
 {
     uint64_t seen = 0;
     for (int64_t i = 0; i < n; i++) {
         seen |= (uint64_t)(a[i] ^ (a[i] >> 63));
     }
-    return (seen >> 31) == 0;
+    return seen;
 }
 
+#if defined(__AVX512DQ__)
+/* Eight floor quotients of words below 2^52: a reciprocal is off by less than one half there, so
+ * the truncated quotient is off by at most one, which the remainder shows. */
+PS_INLINE __m512i floor_quotients(__m512i x, __m512i d, __m512d reciprocal)
+{
+    const __m512i sign = _mm512_srai_epi64(x, 63), u = _mm512_xor_si512(x, sign);
+    const __m512i q = _mm512_cvttpd_epi64(_mm512_mul_pd(_mm512_cvtepi64_pd(u), reciprocal));
+    const __m512i r = _mm512_sub_epi64(u, _mm512_mullo_epi64(q, d));
+    const __m512i one = _mm512_set1_epi64(1);
+    const __m512i up = _mm512_mask_add_epi64(q, _mm512_cmpge_epi64_mask(r, d), q, one);
+    const __m512i down = _mm512_mask_sub_epi64(up, _mm512_movepi64_mask(r), up, one);
+    return _mm512_xor_si512(down, sign);
+}
+#define EIGHT_QUOTIENTS(vector)                                                                    \
+    if ((bits >> 52) == 0 && (d >> 52) == 0) {                                                     \
+        const __m512i vd = _mm512_set1_epi64(by->divisor);                                         \
+        const __m512d reciprocal = _mm512_set1_pd(1.0 / (double)by->divisor);                      \
+        for (; i + 8 <= n; i += 8) {                                                               \
+            const __m512i vx = _mm512_loadu_si512(a + i);                                          \
+            const __m512i vq = floor_quotients(vx, vd, reciprocal);                                \
+            _mm512_storeu_si512(out + i, vector);                                                  \
+        }                                                                                          \
+    }
+#else
+#define EIGHT_QUOTIENTS(vector)
+#endif
+
 /* result may use q, the floor quotient, and x, the dividend, both as unsigned words. */
-#define DIVISION(name, identity, result)                                                           \
+#define DIVISION(name, identity, result, vector)                                                   \
     static void name(const int64_t *a, const ps_divider *by, int64_t *out, int64_t n)              \
     {                                                                                              \
         const uint64_t d = (uint64_t)by->divisor;                                                  \
+        const uint64_t bits = division_bits(a, n);                                                 \
         if (d == 1) {                                                                              \
             for (int64_t i = 0; i < n; i++) {                                                      \
                 out[i] = (identity);                                                               \
             }                                                                                      \
-        } else if (by->magic31 != 0 && all_below_31_bits(a, n)) {                                  \
+        } else if (by->magic31 != 0 && (bits >> 31) == 0) {                                        \
             const uint64_t magic = by->magic31;                                                    \
             const uint32_t shift = by->shift31;                                                    \
             for (int64_t i = 0; i < n; i++) {                                                      \
@@ -191,7 +219,9 @@ static bool all_below_31_bits(const int64_t *a, int64_t n)
         } else {                                                                                   \
             const uint64_t magic = by->magic;                                                      \
             const uint32_t shift = by->shift;                                                      \
-            for (int64_t i = 0; i < n; i++) {                                                      \
+            int64_t i = 0;                                                                         \
+            EIGHT_QUOTIENTS(vector)                                                                \
+            for (; i < n; i++) {                                                                   \
                 const uint64_t x = (uint64_t)a[i], sign = (uint64_t)(a[i] >> 63);                  \
                 const unsigned __int128 wide = (unsigned __int128)(x ^ sign) * magic;              \
                 const uint64_t q = ((uint64_t)(wide >> 64) >> shift) ^ sign;                       \
@@ -199,9 +229,9 @@ static bool all_below_31_bits(const int64_t *a, int64_t n)
             }                                                                                      \
         }                                                                                          \
     }
-DIVISION(divide_i64, a[i], q + 0 * (x + d))
-DIVISION(modulo_i64, 0, x - q * d)
-DIVISION(truncate_i64, a[i], q *d + 0 * x)
+DIVISION(divide_i64, a[i], q + 0 * (x + d), vq)
+DIVISION(modulo_i64, 0, x - q * d, _mm512_sub_epi64(vx, _mm512_mullo_epi64(vq, vd)))
+DIVISION(truncate_i64, a[i], q *d + 0 * x, _mm512_mullo_epi64(vq, vd))
 
 /* ---- comparison ---- */
 

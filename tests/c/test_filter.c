@@ -1,5 +1,4 @@
-/* test_filter.c -- which rows pass, what is emitted and what is not, and errors with their
- * operator. */
+/* test_filter.c -- which rows pass, what is emitted and what is not, errors with their operator. */
 #include "operators/filter.h"
 
 #include "expr/program.h"

@@ -1,5 +1,4 @@
-/* test_functions.c -- every function by name: values, nulls, types and errors, on every ISA
- * level. */
+/* test_functions.c -- every function by name: values, nulls, types, errors, on every ISA level. */
 #include "expr_kit.h"
 
 static kit usual;

@@ -264,9 +264,13 @@ static void test_division_by_constants(void)
     for (int32_t level = 0; level < ps_simd_level_count(); level++) {
         CHECK_OK(ps_simd_force(ps_simd_level_name(level), NULL));
         const ps_kernels *k = ps_simd_kernels();
-        for (int round = 0; round < 20; round++) {
-            make_data(round % 2 == 0);
+        for (int round = 0; round < 30; round++) {
+            make_data(round % 3 == 0);
             for (size_t d = 0; d < sizeof divisors / sizeof divisors[0]; d++) {
+                for (int i = 0; round % 3 == 2 && i < N; i++) { /* about multiples, below 2^52 */
+                    const int64_t near = (int64_t)(next() >> 12) / divisors[d] * divisors[d];
+                    in.a[i] = (near - 1 + (int64_t)(next() % 3)) * (next() % 2 ? 1 : -1);
+                }
                 const ps_divider by = ps_divider_make(divisors[d]);
                 static int64_t q[N], r[N], t[N];
                 k->divide_i64(in.a, &by, q, N);
