@@ -50,6 +50,7 @@ struct ps_mem {
     _Atomic int64_t allocations;
     _Atomic int64_t fail_at; /* calls until one fails, 0 = never */
     int64_t budget;          /* 0 = no limit */
+    atomic_bool over_budget; /* the budget has refused something */
     pthread_mutex_t lock;    /* guards the cache and the region */
     size_t cached_bytes;
     int32_t cached_count;
@@ -119,6 +120,7 @@ static bool account_take(ps_mem *mem, size_t size)
     const int64_t bytes = (int64_t)size;
     const int64_t used = atomic_fetch_add_explicit(&mem->used, bytes, memory_order_relaxed) + bytes;
     if (PS_UNLIKELY(mem->budget != 0 && used > mem->budget)) {
+        atomic_store_explicit(&mem->over_budget, true, memory_order_relaxed);
         atomic_fetch_sub_explicit(&mem->used, bytes, memory_order_relaxed);
         return false;
     }
@@ -370,8 +372,10 @@ void *ps_realloc(ps_mem *mem, void *block, size_t old_size, size_t new_size)
 ps_status ps_mem_refused(const ps_mem *mem, size_t size_bytes, const char *what, ps_error *err)
 {
     const int64_t used = ps_mem_used(mem);
+    /* Callers may know the size only roughly, so a refusal by the budget is remembered. */
+    const bool over = atomic_load_explicit(&mem->over_budget, memory_order_relaxed);
     if (mem->budget != 0 && size_bytes < SIZE_MAX / 4 &&
-        used + (int64_t)block_bytes(size_bytes) > mem->budget) {
+        (over || used + (int64_t)block_bytes(size_bytes) > mem->budget)) {
         return ps_fail(err, PS_BUDGET,
                        "%s needs %zu bytes, but %" PRId64 " of the memory budget of %" PRId64
                        " bytes are in use",

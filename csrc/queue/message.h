@@ -34,6 +34,6 @@ static inline int64_t ps_message_rows(const ps_message *message)
 }
 
 /* Releases what the message owns and makes it NONE. */
-void ps_message_clear(ps_message *message);
+PS_API void ps_message_clear(ps_message *message);
 
 #endif

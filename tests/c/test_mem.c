@@ -74,6 +74,14 @@ static void realloc_keeps_content(void)
     ps_mem_release(mem);
 }
 
+static void without_a_refusal_by_the_budget_it_was_the_system(void)
+{
+    ps_mem *mem = account(1000);
+    ps_error err;
+    CHECK_EQ(ps_mem_refused(mem, 64, "the test", &err), PS_NO_MEMORY);
+    ps_mem_release(mem);
+}
+
 static void budget_refuses_and_says_so(void)
 {
     ps_mem *mem = account(1000);
@@ -86,7 +94,7 @@ static void budget_refuses_and_says_so(void)
     CHECK_EQ(ps_mem_refused(mem, 512, "the test", &err), PS_BUDGET);
     CHECK_STR(err.text, "the test needs 512 bytes, but 512 of the memory budget of 1000 bytes are "
                         "in use");
-    CHECK_EQ(ps_mem_refused(mem, 64, "the test", &err), PS_NO_MEMORY);
+    CHECK_EQ(ps_mem_refused(mem, 64, "a size known roughly", &err), PS_BUDGET);
     CHECK(ps_alloc(mem, SIZE_MAX) == NULL);
     CHECK(ps_alloc(mem, SIZE_MAX / 2) == NULL);
     ps_free(mem, first, 512);
@@ -213,6 +221,7 @@ int main(void)
 {
     RUN(blocks_are_aligned_padded_and_counted);
     RUN(realloc_keeps_content);
+    RUN(without_a_refusal_by_the_budget_it_was_the_system);
     RUN(budget_refuses_and_says_so);
     RUN(the_nth_allocation_fails);
     RUN(huge_blocks_are_recycled);
