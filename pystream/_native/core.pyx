@@ -1,10 +1,34 @@
 # cython: language_level=3
-"""What the shared core says about itself."""
+"""What the shared core says about itself: version and instruction set."""
 
-cdef extern from "pystream.h" nogil:
-    const char *ps_version()
+from pystream._native._c cimport (
+    check, ps_error, ps_simd_force, ps_simd_level, ps_simd_level_count, ps_simd_level_name,
+    ps_simd_status, ps_version,
+)
 
 
 def version():
     """Version of the loaded native core."""
     return ps_version().decode("ascii")
+
+
+def simd_level():
+    """Name of the instruction set the kernels use now."""
+    return ps_simd_level().decode("ascii")
+
+
+def simd_levels():
+    """Names of the instruction sets this machine can run, weakest first."""
+    return [ps_simd_level_name(i).decode("ascii") for i in range(ps_simd_level_count())]
+
+
+def force_simd(name):
+    """Switches the whole process to another instruction set; not while a job runs."""
+    cdef ps_error err
+    check(ps_simd_force(name.encode("utf-8"), &err), &err)
+
+
+def check_simd():
+    """Raises when PYSTREAM_FORCE_ISA names something this machine cannot run."""
+    cdef ps_error err
+    check(ps_simd_status(&err), &err)

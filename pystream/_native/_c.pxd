@@ -1,0 +1,217 @@
+# cython: language_level=3
+"""pystream.h as Cython sees it, in the order of the headers, and the one way native errors rise."""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+
+cdef extern from "pystream.h" nogil:
+    # base/base.h, base/error.h
+    const int64_t PS_TIME_MIN
+    const int64_t PS_TIME_MAX
+    ctypedef enum ps_status:
+        PS_OK
+        PS_INVALID
+        PS_TYPE
+        PS_NO_MEMORY
+        PS_CANCELLED
+    ctypedef struct ps_error:
+        ps_status status
+        char operator_name[48]
+        char text[480]
+
+    # base/mem.h
+    ctypedef struct ps_mem:
+        pass
+    ps_status ps_mem_create(int64_t budget_bytes, ps_mem **out, ps_error *err)
+    void ps_mem_retain(ps_mem *mem)
+    void ps_mem_release(ps_mem *mem)
+    int64_t ps_mem_used(const ps_mem *mem)
+    int64_t ps_mem_peak(const ps_mem *mem)
+    int64_t ps_mem_allocations(const ps_mem *mem)
+    void ps_mem_fail_at(ps_mem *mem, int64_t nth)
+
+    # arrow/abi.h
+    ctypedef struct ArrowSchema:
+        const char *format
+        const char *name
+        int64_t flags
+        int64_t n_children
+        ArrowSchema **children
+        ArrowSchema *dictionary
+        void (*release)(ArrowSchema *) noexcept
+    ctypedef struct ArrowArray:
+        int64_t length
+        void (*release)(ArrowArray *) noexcept
+    ctypedef struct ArrowArrayStream:
+        int (*get_schema)(ArrowArrayStream *, ArrowSchema *) noexcept
+        int (*get_next)(ArrowArrayStream *, ArrowArray *) noexcept
+        const char *(*get_last_error)(ArrowArrayStream *) noexcept
+        void (*release)(ArrowArrayStream *) noexcept
+
+    # arrow/batch.h
+    ctypedef struct ps_batch:
+        pass
+    ctypedef struct ps_selection:
+        pass
+    void ps_batch_retain(ps_batch *batch)
+    void ps_batch_release(ps_batch *batch)
+
+    # expr/program.h
+    ctypedef struct ps_expr:
+        pass
+    ps_status ps_expr_create(ps_mem *mem, ps_expr **out, ps_error *err)
+    void ps_expr_destroy(ps_expr *expr)
+    ps_status ps_expr_column(ps_expr *expr, const char *name, int32_t *node, ps_error *err)
+    ps_status ps_expr_null(ps_expr *expr, int32_t *node, ps_error *err)
+    ps_status ps_expr_bool(ps_expr *expr, bint value, int32_t *node, ps_error *err)
+    ps_status ps_expr_i64(ps_expr *expr, int64_t value, const char *format, int32_t *node,
+                          ps_error *err)
+    ps_status ps_expr_u64(ps_expr *expr, uint64_t value, int32_t *node, ps_error *err)
+    ps_status ps_expr_f64(ps_expr *expr, double value, int32_t *node, ps_error *err)
+    ps_status ps_expr_string(ps_expr *expr, const char *data, int64_t size_bytes, bint binary,
+                             int32_t *node, ps_error *err)
+    ps_status ps_expr_call(ps_expr *expr, const char *function, const int32_t *arguments,
+                           int32_t count, const char *text, int64_t integer, int32_t *node,
+                           ps_error *err)
+
+    # state/agg_spec.h, window/window.h
+    ctypedef enum ps_agg_function:
+        PS_AGG_COUNT
+        PS_AGG_COUNT_VALID
+        PS_AGG_SUM
+        PS_AGG_MEAN
+        PS_AGG_MIN
+        PS_AGG_MAX
+        PS_AGG_VAR
+        PS_AGG_STD
+        PS_AGG_FIRST
+        PS_AGG_LAST
+        PS_AGG_ANY
+        PS_AGG_ALL
+        PS_AGG_WEIGHTED_MEAN
+    ctypedef struct ps_agg_spec:
+        ps_agg_function function
+        const char *name
+        int32_t input
+        int32_t weight
+        int32_t parameter
+    ctypedef enum ps_window_kind:
+        PS_WINDOW_NONE
+        PS_WINDOW_TUMBLING
+        PS_WINDOW_HOPPING
+    ctypedef struct ps_window:
+        ps_window_kind kind
+        int64_t size
+        int64_t slide
+        int64_t offset
+
+    # queue/message.h
+    ctypedef enum ps_message_kind:
+        PS_MESSAGE_NONE
+        PS_MESSAGE_BATCH
+        PS_MESSAGE_WATERMARK
+        PS_MESSAGE_BARRIER
+        PS_MESSAGE_END
+    ctypedef struct ps_message:
+        ps_message_kind kind
+        ps_batch *batch
+        ps_selection *selection
+        int64_t value
+    void ps_message_clear(ps_message *message)
+
+    # runtime/plan.h
+    ctypedef struct ps_plan:
+        pass
+    ps_status ps_plan_create(ps_mem *mem, ps_plan **out, ps_error *err)
+    void ps_plan_release(ps_plan *plan)
+    ps_status ps_plan_source(ps_plan *plan, const char *name, ArrowSchema *schema, int32_t *node,
+                             ps_error *err)
+    ps_status ps_plan_event_time(ps_plan *plan, int32_t source, const char *column,
+                                 int64_t out_of_orderness, int32_t *node, ps_error *err)
+    ps_status ps_plan_filter(ps_plan *plan, int32_t source, const ps_expr *expr, int32_t predicate,
+                             int32_t *node, ps_error *err)
+    ps_status ps_plan_project(ps_plan *plan, int32_t source, const ps_expr *expr,
+                              const int32_t *roots, const char *const *names, int32_t count,
+                              int32_t *node, ps_error *err)
+    ps_status ps_plan_union(ps_plan *plan, const int32_t *sources, int32_t count, int32_t *node,
+                            ps_error *err)
+    ps_status ps_plan_aggregate(ps_plan *plan, int32_t source, ps_expr *expr,
+                                const int32_t *keys, const char *const *key_names,
+                                int32_t key_count, const ps_window *window,
+                                const ps_agg_spec *aggregates, int32_t aggregate_count,
+                                int32_t *node, ps_error *err)
+    ps_status ps_plan_sink(ps_plan *plan, int32_t source, int32_t *node, ps_error *err)
+    ps_status ps_plan_schema(const ps_plan *plan, int32_t node, ArrowSchema *out, ps_error *err)
+    const char *ps_plan_event_time_column(const ps_plan *plan, int32_t node)
+
+    # runtime/engine.h
+    ctypedef struct ps_engine:
+        pass
+    ctypedef enum ps_drive_state:
+        PS_DRIVE_MORE
+        PS_DRIVE_OUTPUT
+        PS_DRIVE_STARVED
+        PS_DRIVE_SOURCE_END
+        PS_DRIVE_FULL
+        PS_DRIVE_DONE
+    ctypedef struct ps_operator_metrics:
+        int32_t id
+        int32_t shard
+        char name[48]
+        int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out
+        int64_t late_rows, watermark, keys, state_bytes, blocked_ns
+        int64_t ring_used, ring_capacity
+    ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count, ps_engine **out,
+                               ps_error *err)
+    void ps_engine_release(ps_engine *engine)
+    int32_t ps_engine_worker_count(const ps_engine *engine)
+    ps_status ps_engine_work(ps_engine *engine, int32_t index, ps_error *err)
+    ps_status ps_engine_push(ps_engine *engine, int32_t input, ArrowArray *array, ps_error *err)
+    ps_status ps_engine_push_batch(ps_engine *engine, int32_t input, ps_batch *batch, ps_error *err)
+    ps_status ps_engine_push_watermark(ps_engine *engine, int32_t input, int64_t watermark,
+                                       ps_error *err)
+    ps_status ps_engine_finish_input(ps_engine *engine, int32_t input, ps_error *err)
+    ps_status ps_engine_drive(ps_engine *engine, int32_t input, ArrowArrayStream *stream,
+                              int64_t budget_rows, int64_t output_rows, int64_t timeout_ns,
+                              ps_drive_state *state, ps_error *err)
+    void ps_engine_poll(ps_engine *engine, ps_message *out)
+    ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, ps_error *err)
+    int64_t ps_engine_state_count(const ps_engine *engine)
+    ps_batch *ps_engine_state_batch(const ps_engine *engine, int64_t index, int32_t *operator_id)
+    ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *state,
+                                ps_error *err)
+    void ps_engine_cancel(ps_engine *engine)
+    ps_status ps_engine_failure(const ps_engine *engine, ps_error *err)
+    int32_t ps_engine_metrics_count(const ps_engine *engine)
+    void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metrics *out)
+    int64_t ps_engine_memory_used(const ps_engine *engine)
+    int64_t ps_engine_memory_peak(const ps_engine *engine)
+
+    # simd/dispatch.h
+    const char *ps_simd_level()
+    int32_t ps_simd_level_count()
+    const char *ps_simd_level_name(int32_t index)
+    ps_status ps_simd_force(const char *name, ps_error *err)
+    ps_status ps_simd_status(ps_error *err)
+
+    # pystream.h
+    const char *ps_version()
+    int64_t ps_batch_length(const ps_batch *batch)
+    int64_t ps_batch_bytes(const ps_batch *batch)
+    ps_status ps_batch_from_arrow(ps_mem *mem, ArrowSchema *schema, ArrowArray *array,
+                                  ps_batch **out, ps_error *err)
+    ps_status ps_batch_to_arrow(ps_batch *batch, ArrowSchema *schema, ArrowArray *array,
+                                ps_error *err)
+    ps_status ps_batches_to_stream(ps_mem *mem, const ArrowSchema *schema,
+                                   ps_batch *const *batches, int64_t count, ArrowArrayStream *out,
+                                   ps_error *err)
+    ps_status ps_message_batch(ps_message *message, ps_batch **out, ps_error *err)
+
+
+cdef inline int check(ps_status status, ps_error *err) except -1:
+    """Raises the Python error of a status; 0 when it is PS_OK."""
+    if status == PS_OK:
+        return 0
+    from pystream.errors import from_native
+    raise from_native(<int>status, err.operator_name.decode("utf-8", "replace"),
+                      err.text.decode("utf-8", "replace"))

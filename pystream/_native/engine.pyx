@@ -1,0 +1,167 @@
+# cython: language_level=3
+"""A running plan. One thread drives it; worker threads each sit inside one long work() call."""
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int32_t, int64_t
+
+from pystream._native._c cimport (
+    PS_DRIVE_MORE, PS_MESSAGE_BARRIER, PS_MESSAGE_BATCH, PS_MESSAGE_END,
+    PS_MESSAGE_WATERMARK, ArrowArray, ArrowArrayStream, check, ps_batch, ps_batch_retain,
+    ps_drive_state, ps_engine, ps_engine_barrier, ps_engine_cancel, ps_engine_create,
+    ps_engine_drive, ps_engine_failure, ps_engine_finish_input, ps_engine_memory_peak,
+    ps_engine_memory_used, ps_engine_metrics, ps_engine_metrics_count, ps_engine_poll,
+    ps_engine_push, ps_engine_push_batch, ps_engine_push_watermark, ps_engine_release,
+    ps_engine_restore, ps_engine_state_batch, ps_engine_state_count, ps_engine_work,
+    ps_engine_worker_count, ps_error, ps_message, ps_message_batch, ps_message_clear,
+    ps_operator_metrics, ps_status,
+)
+from pystream._native.arrow cimport Batch, BatchList, InputStream, Memory
+from pystream._native.plan cimport Plan
+
+DRIVE_STATES = ("more", "output", "starved", "source_end", "full", "done")
+
+
+cdef class Engine:
+    """Shards, rings and results of one plan."""
+    cdef ps_engine *ptr
+    cdef readonly Plan plan
+    cdef readonly Memory memory
+
+    def __cinit__(self, Plan plan not None, Memory memory not None, int32_t shards=1):
+        cdef ps_error err
+        self.plan = plan
+        self.memory = memory
+        check(ps_engine_create(plan.ptr, memory.ptr, shards, &self.ptr, &err), &err)
+
+    def __dealloc__(self):
+        ps_engine_release(self.ptr)
+
+    @property
+    def worker_count(self):
+        return ps_engine_worker_count(self.ptr)
+
+    def work(self, int32_t index):
+        """Runs shard ``index`` until its input ends, an error anywhere, or cancel."""
+        cdef ps_error err
+        cdef ps_status status
+        with nogil:  # waits on rings only
+            status = ps_engine_work(self.ptr, index, &err)
+        check(status, &err)
+
+    def push(self, int32_t input, obj):
+        """Offers one object with ``__arrow_c_array__``; its array is moved, not copied."""
+        cdef ps_error err
+        _, array = obj.__arrow_c_array__()
+        check(ps_engine_push(self.ptr, input,
+                             <ArrowArray *>PyCapsule_GetPointer(array, b"arrow_array"), &err),
+              &err)
+
+    def push_batch(self, int32_t input, Batch batch not None):
+        cdef ps_error err
+        check(ps_engine_push_batch(self.ptr, input, batch.ptr, &err), &err)
+
+    def push_watermark(self, int32_t input, int64_t watermark):
+        cdef ps_error err
+        check(ps_engine_push_watermark(self.ptr, input, watermark, &err), &err)
+
+    def finish_input(self, int32_t input):
+        cdef ps_error err
+        check(ps_engine_finish_input(self.ptr, input, &err), &err)
+
+    def drive(self, int32_t input, InputStream stream, int64_t budget_rows, int64_t output_rows,
+              int64_t timeout_ns):
+        """Works until something for the caller; answers an index into DRIVE_STATES."""
+        cdef ps_error err
+        cdef ps_status status
+        cdef ps_drive_state state = PS_DRIVE_MORE
+        cdef ArrowArrayStream *source = NULL if stream is None else &stream.stream
+        with nogil:  # waits for the stream given, and for rings at most timeout_ns
+            status = ps_engine_drive(self.ptr, input, source, budget_rows, output_rows,
+                                     timeout_ns, &state, &err)
+        check(status, &err)
+        return <int>state
+
+    def poll(self, BatchList out not None):
+        """Moves waiting results into ``out`` up to the next barrier.
+
+        Returns the last watermark, the barrier's epoch, and whether the end came; None where
+        there was none.
+        """
+        cdef ps_error err
+        cdef ps_status status
+        cdef ps_message message
+        cdef ps_batch *batch
+        watermark = None
+        while True:
+            ps_engine_poll(self.ptr, &message)
+            if message.kind == PS_MESSAGE_BATCH:
+                batch = NULL
+                with nogil:  # copies the selected rows
+                    status = ps_message_batch(&message, &batch, &err)
+                    ps_message_clear(&message)
+                check(status, &err)
+                out.append_taken(batch)
+            elif message.kind == PS_MESSAGE_WATERMARK:
+                watermark = message.value
+            elif message.kind == PS_MESSAGE_BARRIER:
+                return watermark, message.value, False
+            elif message.kind == PS_MESSAGE_END:
+                return watermark, None, True
+            else:
+                return watermark, None, False
+
+    def barrier(self, int64_t epoch):
+        cdef ps_error err
+        check(ps_engine_barrier(self.ptr, epoch, &err), &err)
+
+    def state(self):
+        """(operator, batch) of every piece of state the last barrier wrote."""
+        cdef int64_t i
+        cdef int32_t operator_id
+        cdef ps_batch *batch
+        pieces = []
+        for i in range(ps_engine_state_count(self.ptr)):
+            batch = ps_engine_state_batch(self.ptr, i, &operator_id)
+            ps_batch_retain(batch)
+            pieces.append((operator_id, Batch.wrap(batch)))
+        return pieces
+
+    def restore(self, int32_t operator_id, Batch state not None):
+        """Gives one piece of state back to its operator, before the first input."""
+        cdef ps_error err
+        check(ps_engine_restore(self.ptr, operator_id, state.ptr, &err), &err)
+
+    def cancel(self):
+        """Makes every thread of this engine return soon; from any thread."""
+        ps_engine_cancel(self.ptr)
+
+    def check(self):
+        """Raises the first error of any thread."""
+        cdef ps_error err
+        check(ps_engine_failure(self.ptr, &err), &err)
+
+    def metrics(self):
+        """One dict per operator and shard."""
+        cdef int32_t i
+        cdef ps_operator_metrics line
+        lines = []
+        for i in range(ps_engine_metrics_count(self.ptr)):
+            ps_engine_metrics(self.ptr, i, &line)
+            lines.append({
+                "id": line.id, "shard": line.shard, "name": line.name.decode("utf-8", "replace"),
+                "rows_in": line.rows_in, "rows_out": line.rows_out,
+                "batches_in": line.batches_in, "batches_out": line.batches_out,
+                "bytes_in": line.bytes_in, "bytes_out": line.bytes_out,
+                "late_rows": line.late_rows, "watermark": line.watermark, "keys": line.keys,
+                "state_bytes": line.state_bytes, "blocked_ns": line.blocked_ns,
+                "ring_used": line.ring_used, "ring_capacity": line.ring_capacity,
+            })
+        return lines
+
+    @property
+    def memory_used(self):
+        return ps_engine_memory_used(self.ptr)
+
+    @property
+    def memory_peak(self):
+        return ps_engine_memory_peak(self.ptr)
