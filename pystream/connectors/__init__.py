@@ -1,0 +1,1 @@
+"""Where batches come from and go to; one module a system."""

@@ -1,0 +1,1 @@
+"""From what was asked to what runs: logical nodes, rules, text, native plan."""

@@ -1,0 +1,115 @@
+"""The functions that begin a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pystream.connectors.files import CsvSource, IpcSource, ParquetSource, Paths, find_files
+from pystream.connectors.generator import GeneratorSource, to_arrow_schema
+from pystream.connectors.memory import arrow_source
+from pystream.durations import Duration, parse_duration
+from pystream.stream import Stream
+
+__all__ = ["from_generator", "read_arrow", "read_csv", "read_ipc", "read_parquet"]
+
+
+def read_arrow(data: Any, *, name: str = "arrow") -> Stream:
+    """Rows that Python already has, without copying them.
+
+    Parameters
+    ----------
+    data
+        Anything with ``__arrow_c_stream__`` or ``__arrow_c_array__`` (pyarrow Table, RecordBatch,
+        RecordBatchReader, Polars, pandas and DuckDB frames), or an iterable of record batches.
+        Readers and iterators can be read once.
+    name
+        What errors and plans call it.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pystream as ps
+    >>> ps.read_arrow(pa.table({"x": [1, 2]})).collect().to_pydict()
+    {'x': [1, 2]}
+    """
+    return Stream.from_source(arrow_source(data, name))
+
+
+def read_parquet(path: Paths, *, batch_rows: int = 65_536) -> Stream:
+    """Rows of Parquet files, in sorted path order; only needed columns are decoded.
+
+    Parameters
+    ----------
+    path
+        A file, a directory, a pattern such as ``"orders/*.parquet"``, or a list of these.
+    batch_rows
+        Most rows a batch has.
+    """
+    files = find_files(path, (".parquet", ".pq"), "read_parquet")
+    return Stream.from_source(ParquetSource(files, batch_rows))
+
+
+def read_csv(
+    path: Paths,
+    *,
+    schema: Any = None,
+    delimiter: str = ",",
+    null_values: Sequence[str] | None = None,
+) -> Stream:
+    """Rows of CSV files with a header, in sorted path order.
+
+    Parameters
+    ----------
+    path
+        A file, a directory, a pattern or a list of these.
+    schema
+        Types by column name, for those that should not be guessed from the first block.
+    delimiter
+        What separates values.
+    null_values
+        Texts that mean null; None for the usual ones.
+    """
+    files = find_files(path, (".csv",), "read_csv")
+    types = None if schema is None else to_arrow_schema(schema)
+    return Stream.from_source(CsvSource(files, types, delimiter, null_values))
+
+
+def read_ipc(path: Paths) -> Stream:
+    """Rows of Arrow IPC (Feather) files or streams, memory-mapped, in sorted path order."""
+    return Stream.from_source(
+        IpcSource(find_files(path, (".arrow", ".ipc", ".feather"), "read_ipc"))
+    )
+
+
+def from_generator(
+    function: Callable[[], Iterable[Any]],
+    *,
+    schema: Any,
+    name: str | None = None,
+    batch_rows: int = 4_096,
+    flush_interval: Duration = "100ms",
+) -> Stream:
+    """Rows that a Python function makes.
+
+    Parameters
+    ----------
+    function
+        Called without arguments at every run; answers an iterable of dicts, tuples or record
+        batches.
+    schema
+        A pyarrow schema, or a mapping of column names to types.
+    name
+        What errors and plans call it; the function's name if None.
+    batch_rows, flush_interval
+        Single rows are gathered until there are so many, or until one arrives after the interval.
+
+    Examples
+    --------
+    >>> import pystream as ps
+    >>> rows = [{"x": 1}, {"x": 2}]
+    >>> ps.from_generator(lambda: rows, schema={"x": int}, name="rows").collect().to_pydict()
+    {'x': [1, 2]}
+    """
+    label = name or str(getattr(function, "__name__", "generator"))
+    interval = parse_duration(flush_interval, "flush_interval")
+    return Stream.from_source(GeneratorSource(function, schema, label, batch_rows, interval))

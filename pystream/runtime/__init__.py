@@ -1,0 +1,1 @@
+"""What runs a lowered plan: the driving loop, worker threads, jobs and their figures."""

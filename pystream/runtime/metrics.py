@@ -1,0 +1,138 @@
+"""What a job has done so far, per operator and in all."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["Metrics", "OperatorMetrics"]
+
+_NONE, _END = -(2**63), 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorMetrics:
+    """One operator on one shard.
+
+    Attributes
+    ----------
+    watermark
+        Last watermark passed on, in the unit of the event time; None before the first.
+    late_rows
+        Rows dropped because their every window had left.
+    keys, state_bytes
+        Live keys and memory of an operator with state.
+    blocked_ns
+        Time its output ring was full.
+    ring_used, ring_capacity
+        Messages in the ring that feeds it, and how many fit; 0 without a ring.
+    """
+
+    name: str
+    stage: int
+    id: int
+    shard: int
+    rows_in: int
+    rows_out: int
+    batches_in: int
+    batches_out: int
+    bytes_in: int
+    bytes_out: int
+    late_rows: int
+    watermark: int | None
+    keys: int
+    state_bytes: int
+    blocked_ns: int
+    ring_used: int
+    ring_capacity: int
+
+
+def _cells(line: OperatorMetrics) -> list[str]:
+    return [
+        line.name,
+        str(line.shard),
+        f"{line.rows_in:,}",
+        f"{line.rows_out:,}",
+        f"{line.late_rows:,}",
+        f"{line.keys:,}",
+        f"{line.ring_used}/{line.ring_capacity}" if line.ring_capacity else "-",
+        f"{line.blocked_ns / 1e6:.1f} ms",
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Figures of a job at one moment.
+
+    Attributes
+    ----------
+    rows_in, bytes_in
+        Read from the sources.
+    rows_out, bytes_out
+        Result rows that left.
+    late_rows
+        Rows dropped as late, over all operators.
+    watermark
+        Event time that all sources have reached; None before the first row, without event time
+        and after the end of the input.
+    memory_used, memory_peak
+        Bytes the native core holds for this job now, and at most so far.
+    """
+
+    rows_in: int
+    rows_out: int
+    bytes_in: int
+    bytes_out: int
+    late_rows: int
+    watermark: datetime | None
+    memory_used: int
+    memory_peak: int
+    operators: tuple[OperatorMetrics, ...]
+
+    def __repr__(self) -> str:
+        lines = [
+            f"rows in {self.rows_in:,}  out {self.rows_out:,}  late {self.late_rows:,}  "
+            f"watermark {self.watermark or '-'}  memory {self.memory_used / 1e6:,.1f} MB "
+            f"(peak {self.memory_peak / 1e6:,.1f})"
+        ]
+        widths = [max(map(len, column)) for column in zip(*self._table(), strict=True)]
+        for row in self._table():
+            cells = [
+                cell.ljust(width) if index == 0 else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells))
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._table()
+        cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        summary = html.escape(repr(self).splitlines()[0])
+        return f"<p>{summary}</p><table><tr>{cells}</tr>{body}</table>"
+
+    def _table(self) -> list[list[str]]:
+        head = ["operator", "shard", "rows in", "rows out", "late", "keys", "ring", "blocked"]
+        return [head, *map(_cells, self.operators)]
+
+
+def to_datetime(watermark: int | None, unit_ns: int) -> datetime | None:
+    """A watermark as a date; None where it is not a moment in the calendar."""
+    if watermark is None or watermark in (_NONE, _END):
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=watermark * unit_ns // 1_000)
+    except OverflowError:
+        return None
+
+
+def least(watermarks: Sequence[int | None]) -> int | None:
+    """The watermark of inputs together; None while one has none."""
+    known = [value for value in watermarks if value is not None]
+    return min(known) if known and len(known) == len(watermarks) else None

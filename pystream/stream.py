@@ -1,0 +1,379 @@
+"""`Stream`: a lazy, immutable query over record batches, and the functions that start one."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from pystream._native.arrow import Memory
+from pystream.aggregates import Agg
+from pystream.connectors.base import Sink, Source
+from pystream.connectors.callback import CallbackSink
+from pystream.connectors.file_sinks import CsvSink, IpcSink, ParquetSink
+from pystream.connectors.generator import to_arrow_schema
+from pystream.durations import Duration, parse_bytes, parse_duration
+from pystream.errors import InvalidError, column_not_found
+from pystream.expr import Expr, to_expr, to_node
+from pystream.grouped import GroupedStream, aggregate
+from pystream.pipeline import Pipeline
+from pystream.plan.explain import Explanation, explain
+from pystream.plan.logical import (
+    EventTimeNode,
+    FilterNode,
+    LogicalNode,
+    MapNode,
+    ProjectNode,
+    SourceNode,
+    UnionNode,
+    keep_columns,
+)
+from pystream.plan.optimize import optimize
+from pystream.plan.schema import Schema
+from pystream.plan.tree import Column, Node
+from pystream.progress import Progress
+from pystream.runtime.driver import Driver
+from pystream.runtime.job import Job
+from pystream.windows import Window
+
+__all__ = ["Stream"]
+
+# Result rows that may wait inside the core before collect takes them out.
+_COLLECT_ROWS = 1 << 20
+
+
+class Stream:
+    """A query: where rows come from and what happens to them.
+
+    Every method answers a new stream and checks its arguments at once; nothing is read before
+    `collect`, iteration or `start`.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> import pystream as ps
+    >>> from pystream import col
+    >>> orders = ps.read_arrow(pa.table({"shop": ["a", "b", "a"], "usd": [10.0, 20.0, 5.0]}))
+    >>> orders.filter(col("usd") > 7).select("shop", eur=col("usd") * 0.5).collect().to_pydict()
+    {'shop': ['a', 'b'], 'eur': [5.0, 10.0]}
+    """
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: LogicalNode) -> None:
+        self._node = node
+
+    @staticmethod
+    def from_source(source: Source) -> Stream:
+        """A stream of a `pystream.connectors.base.Source`."""
+        return Stream(SourceNode(source))
+
+    @property
+    def schema(self) -> Any:
+        """Names and types of the columns, as a pyarrow Schema."""
+        import pyarrow as pa
+
+        return pa.schema(self._node.schema)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return self._node.schema.names
+
+    def select(self, *exprs: str | Expr | Iterable[str | Expr], **named: Any) -> Stream:
+        """Exactly these columns.
+
+        Parameters
+        ----------
+        *exprs
+            Column names or expressions, in order.
+        **named
+            More columns by name: ``select("shop", eur=col("usd") * 0.92)``.
+        """
+        return Stream(ProjectNode(self._node, tuple(_items(exprs, named)), "select"))
+
+    def with_columns(self, *exprs: Expr | Iterable[str | Expr], **named: Any) -> Stream:
+        """All columns, with some added or replaced.
+
+        Examples
+        --------
+        >>> import pyarrow as pa, pystream as ps
+        >>> prices = ps.read_arrow(pa.table({"usd": [1.0, 2.0]}))
+        >>> prices.with_columns(eur=ps.col("usd") * 0.5).collect().to_pydict()
+        {'usd': [1.0, 2.0], 'eur': [0.5, 1.0]}
+        """
+        items: dict[str, Node] = {name: Column(name) for name in self.columns}
+        items.update(_items(exprs, named))
+        return Stream(ProjectNode(self._node, tuple(items.items()), "with_columns"))
+
+    def drop(self, *names: str) -> Stream:
+        """All columns but these."""
+        self._need(names, "drop")
+        kept = [name for name in self.columns if name not in names]
+        return Stream(keep_columns(self._node, kept, "drop"))
+
+    def rename(self, names: dict[str, str]) -> Stream:
+        """All columns, some under another name: ``rename({"old": "new"})``."""
+        self._need(names, "rename")
+        items = tuple((names.get(name, name), Column(name)) for name in self.columns)
+        return Stream(ProjectNode(self._node, items, "rename"))
+
+    def filter(self, *predicates: Any) -> Stream:
+        """The rows for which every predicate is true; null counts as false."""
+        if not predicates:
+            raise InvalidError("filter wants a condition such as col('x') > 0")
+        node = self._node
+        for predicate in predicates:
+            if isinstance(predicate, str):
+                raise InvalidError(
+                    f"filter wants a condition, not the text {predicate!r}: col({predicate!r}) "
+                    "is the column of that name"
+                )
+            node = FilterNode(node, to_node(predicate))
+        return Stream(node)
+
+    def union(self, *others: Stream) -> Stream:
+        """The rows of this stream and of others with the same columns.
+
+        The watermark is the least of all; sources are read so that theirs advance together.
+        """
+        for other in others:
+            if not isinstance(other, Stream):
+                raise InvalidError(f"union wants streams, not a {type(other).__name__}")
+        if not others:
+            return self
+        return Stream(UnionNode((self._node, *(other._node for other in others))))
+
+    def with_event_time(self, column: str, *, out_of_orderness: Duration = "0s") -> Stream:
+        """Declare which column says when a row happened.
+
+        Parameters
+        ----------
+        column
+            A timestamp column without nulls.
+        out_of_orderness
+            How much earlier than the latest row so far a row may be. The watermark stays that far
+            behind the latest time; windows close when it passes their end.
+        """
+        bound = parse_duration(out_of_orderness, "out_of_orderness")
+        return Stream(EventTimeNode(self._node, _name(column, "with_event_time"), bound))
+
+    def group_by(self, *keys: str | Expr, **named: Expr) -> GroupedStream:
+        """Group rows by key columns or expressions; `window` and `agg` come next."""
+        items = tuple(_items(keys, named))
+        if not items:
+            raise InvalidError("group_by wants at least one key; without keys call agg directly")
+        return GroupedStream(self._node, items)
+
+    def window(self, window: Window) -> GroupedStream:
+        """Put all rows into windows, without a key."""
+        return GroupedStream(self._node, ()).window(window)
+
+    def agg(self, *aggregates: Agg, **named: Agg) -> Stream:
+        """One row for the whole (bounded) input.
+
+        Examples
+        --------
+        >>> import pyarrow as pa, pystream as ps
+        >>> numbers = ps.read_arrow(pa.table({"x": [1, 2, 3]}))
+        >>> numbers.agg(ps.sum("x"), n=ps.count()).collect().to_pydict()
+        {'x_sum': [6], 'n': [3]}
+        """
+        return Stream(aggregate(self._node, (), None, aggregates, named))
+
+    def map_batches(self, function: Callable[[Any], Any], *, schema: Any = None) -> Stream:
+        """Call a Python function with each batch.
+
+        Parameters
+        ----------
+        function
+            Takes a pyarrow RecordBatch; answers a RecordBatch, a Table, a frame with
+            ``__arrow_c_stream__``, or None for nothing.
+        schema
+            Columns of what it answers: a pyarrow schema, or a mapping of names to types. None
+            means those of the input.
+
+        Notes
+        -----
+        The function runs in the driving thread, under the GIL, once a batch; native expressions
+        are faster where they can say the same. How rows are cut into batches may change.
+        """
+        if not callable(function):
+            raise InvalidError(f"map_batches wants a function, not a {type(function).__name__}")
+        output = self._node.schema if schema is None else Schema.of(to_arrow_schema(schema))
+        label = getattr(function, "__name__", type(function).__name__)
+        return Stream(MapNode(self._node, function, output, label))
+
+    def explain(self, *, parallelism: int = 1, optimized: bool = True) -> Explanation:
+        """The plan in words: operators, what is native, the rules for time and failure."""
+        node = optimize(self._node) if optimized else self._node
+        return explain(node, "collect", parallelism)
+
+    def collect(
+        self,
+        *,
+        parallelism: int = 1,
+        memory_budget: int | str | None = None,
+        progress: bool | None = None,
+    ) -> Any:
+        """Run to the end of the input and answer all rows as a pyarrow Table.
+
+        Parameters
+        ----------
+        parallelism
+            Shards (threads) for keyed work; 1 runs everything in the calling thread.
+        memory_budget
+            Limit for the native core, such as ``"4GB"``; None is no limit.
+        progress
+            Show a progress line; None decides by whether somebody is likely to look.
+        """
+        import pyarrow as pa
+
+        memory = Memory(parse_bytes(memory_budget))
+        driver = Driver(self._node, parallelism=parallelism, memory=memory)
+        try:
+            with Progress(driver.estimated_rows(), progress) as line:
+                while not driver.step(_COLLECT_ROWS):
+                    driver.report(line)
+                driver.report(line)
+        finally:
+            driver.close()
+        return pa.table(driver.results)
+
+    def iter_batches(
+        self, *, parallelism: int = 1, memory_budget: int | str | None = None
+    ) -> Iterator[Any]:
+        """Result batches (pyarrow RecordBatch) as soon as they are final.
+
+        When a source fails half way, everything that was final before it comes first.
+        """
+        import pyarrow as pa
+
+        memory = Memory(parse_bytes(memory_budget))
+        driver = Driver(self._node, parallelism=parallelism, memory=memory)
+        try:
+            done, failure = False, None
+            while not done and failure is None:
+                try:
+                    done = driver.step(0)
+                except Exception as error:
+                    failure = error
+                for index in range(len(driver.results)):
+                    batch = driver.results[index]
+                    if len(batch):
+                        yield pa.record_batch(batch)
+                driver.results.clear()
+            if failure is not None:
+                raise failure
+        finally:
+            driver.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.iter_batches()
+
+    def __arrow_c_schema__(self) -> object:
+        return self._node.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Run the query as an Arrow stream: ``polars.DataFrame(stream)`` and the like."""
+        import pyarrow as pa
+
+        reader = pa.RecordBatchReader.from_batches(self.schema, self.iter_batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def head(self, rows: int = 10) -> Any:
+        """The first result rows as a pyarrow Table; stops reading once it has them."""
+        import pyarrow as pa
+
+        taken: list[Any] = []
+        missing = rows
+        batches = self.iter_batches()
+        try:
+            while missing > 0 and (batch := next(batches, None)) is not None:
+                taken.append(batch.slice(0, missing))
+                missing -= taken[-1].num_rows
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+        return pa.Table.from_batches(taken, schema=self.schema)
+
+    def start(
+        self,
+        *,
+        parallelism: int = 1,
+        memory_budget: int | str | None = None,
+        progress: bool | None = False,
+        name: str = "job",
+    ) -> Job:
+        """Run in the background and keep the result rows for `Job.result`.
+
+        See `write_parquet`, `write_csv`, `write_ipc` and `for_each` for results that go elsewhere.
+        """
+        return self._to(None).start(
+            parallelism=parallelism, memory_budget=memory_budget, progress=progress, name=name
+        )
+
+    def write_parquet(self, path: Any, *, compression: str = "zstd") -> Pipeline:
+        """Results into a Parquet file (or ``part-0.parquet`` in a directory).
+
+        Answers a `Pipeline`: ``.run()`` it, or ``.start()`` it in the background. The file appears
+        under its name when the run succeeds.
+        """
+        return self._to(lambda: ParquetSink(path, compression))
+
+    def write_csv(self, path: Any, *, delimiter: str = ",") -> Pipeline:
+        """Results into a CSV file with a header; see `write_parquet`."""
+        return self._to(lambda: CsvSink(path, delimiter))
+
+    def write_ipc(self, path: Any) -> Pipeline:
+        """Results into an Arrow IPC file; see `write_parquet`."""
+        return self._to(lambda: IpcSink(path))
+
+    def for_each(self, function: Callable[[Any], object]) -> Pipeline:
+        """Call a function with every result batch (pyarrow RecordBatch); see `write_parquet`."""
+        if not callable(function):
+            raise InvalidError(f"for_each wants a function, not a {type(function).__name__}")
+        return self._to(lambda: CallbackSink(function))
+
+    def write_to(self, sink: Sink) -> Pipeline:
+        """Results into a `pystream.connectors.base.Sink`."""
+        return self._to(lambda: sink)
+
+    def _to(self, make_sink: Callable[[], Sink] | None) -> Pipeline:
+        return Pipeline(self._node, make_sink)
+
+    def _need(self, names: Iterable[str], verb: str) -> None:
+        for name in names:
+            if name not in self.columns:
+                raise column_not_found(_name(name, verb), self.columns, verb)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{f.name}: {f.type}" for f in self._node.schema.fields)
+        return f"<Stream {fields}>"
+
+    def _repr_html_(self) -> str:
+        event_time = self._node.event_time
+        rows = []
+        for field in self._node.schema.fields:
+            note = "event time" if event_time and event_time.column == field.name else ""
+            cells = (field.name, field.type, note)
+            rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        head = "<tr><th>column</th><th>type</th><th></th></tr>"
+        return f"<table><caption>pystream.Stream</caption>{head}{body}</table>"
+
+
+def _name(value: Any, verb: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidError(f"{verb} wants a column name, not {value!r}")
+    return value
+
+
+def _items(exprs: Sequence[Any], named: dict[str, Any]) -> Iterator[tuple[str, Node]]:
+    """(name, tree) of positional and named expressions; lists among them are opened."""
+    for item in exprs:
+        group = item if isinstance(item, list | tuple) else (item,)
+        for value in group:
+            expr = to_expr(value)
+            yield expr.name, expr.node
+    for name, value in named.items():
+        yield name, to_node(value)
