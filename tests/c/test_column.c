@@ -47,7 +47,7 @@ static void dictionary_indices_of_every_width(void)
 static void nulls_are_counted_when_unknown(void)
 {
     ps_mem *mem = make_account();
-    ps_batch *mix = make_mix(mem, 100, 1);
+    ps_batch *mix = make_mix(mem, 100, 0);
     for (int32_t c = 0; c < MIX_COUNT; c++) {
         ps_column slice;
         const ps_column *column = &mix->columns[c];

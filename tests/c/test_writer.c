@@ -82,20 +82,21 @@ static void written_columns_can_be_exported(void)
     check_nothing_left(mem);
 }
 
-static ps_status write_i64(ps_mem *mem, ps_type_id id, int32_t width, int64_t value, bool null,
+/* Three values, `value` in the middle; null_row < 0: none is null. */
+static ps_status write_i64(ps_mem *mem, ps_type_id id, int32_t width, int64_t value, int null_row,
                            ps_error *err)
 {
     const ps_type type = {.id = (uint8_t)id, .width = width, .unit = PS_UNIT_S};
     const int64_t values[] = {1, value, 2};
-    const uint8_t valid[] = {1, !null, 1};
-    const ps_vector vector = {ps_type_class(&type), values, null ? valid : NULL};
+    const uint8_t valid[] = {null_row != 0, null_row != 1, 1};
+    const ps_vector vector = {ps_type_class(&type), values, null_row >= 0 ? valid : NULL};
     ps_writer *writer = NULL;
     CHECK_OK(ps_writer_create(mem, &type, 3, &writer, NULL));
     const ps_status status = ps_writer_append(writer, &vector, 3, err);
     if (status == PS_OK) {
         ps_column column;
         CHECK_OK(ps_writer_finish(writer, &column, NULL));
-        CHECK_EQ(column.null_count, null);
+        CHECK_EQ(column.null_count, null_row >= 0);
         ps_owner_release(column.owner);
     } else {
         ps_writer_destroy(writer);
@@ -125,14 +126,34 @@ static void integers_have_to_fit(void)
         ps_error err;
         const ps_type_id id = cases[i].id;
         const int32_t width = cases[i].width;
-        CHECK_OK(write_i64(mem, id, width, cases[i].least, false, NULL));
-        CHECK_OK(write_i64(mem, id, width, cases[i].most, false, NULL));
-        CHECK_EQ(write_i64(mem, id, width, cases[i].least - 1, false, NULL), PS_OVERFLOW);
-        CHECK_EQ(write_i64(mem, id, width, cases[i].most + 1, false, &err), PS_OVERFLOW);
+        CHECK_OK(write_i64(mem, id, width, cases[i].least, -1, NULL));
+        CHECK_OK(write_i64(mem, id, width, cases[i].most, -1, NULL));
+        CHECK_EQ(write_i64(mem, id, width, cases[i].least - 1, -1, NULL), PS_OVERFLOW);
+        CHECK_EQ(write_i64(mem, id, width, cases[i].most + 1, -1, &err), PS_OVERFLOW);
         CHECK_STR(err.text, cases[i].text);
-        CHECK_OK(write_i64(mem, id, width, cases[i].most + 1, true, NULL)); /* it is null */
+        CHECK_OK(write_i64(mem, id, width, cases[i].most + 1, 1, NULL)); /* it is null */
+        CHECK_EQ(write_i64(mem, id, width, cases[i].most + 1, 0, &err), PS_OVERFLOW);
+        CHECK_STR(err.text, cases[i].text);
     }
-    CHECK_OK(write_i64(mem, PS_TYPE_INT64, 8, INT64_MIN, false, NULL));
+    CHECK_OK(write_i64(mem, PS_TYPE_INT64, 8, INT64_MIN, -1, NULL));
+    check_nothing_left(mem);
+}
+
+static void views_of_short_strings_have_no_data(void)
+{
+    ps_mem *mem = make_account();
+    const ps_type type = {.id = PS_TYPE_UTF8_VIEW};
+    const ps_string strings[] = {{"twelve bytes", 12}, {"", 0}};
+    const ps_vector vector = {PS_CLASS_STR, strings, NULL};
+    ps_writer *writer = NULL;
+    ps_column column;
+    CHECK_OK(ps_writer_create(mem, &type, 2, &writer, NULL));
+    CHECK_OK(ps_writer_append(writer, &vector, 2, NULL));
+    CHECK_OK(ps_writer_finish(writer, &column, NULL));
+    CHECK_EQ(column.view_buffer_count, 0);
+    CHECK_EQ(*(const int64_t *)column.view_buffers[0], 0); /* the sizes come first then */
+    CHECK_EQ(ps_column_string(&column, 0).size_bytes, 12);
+    ps_owner_release(column.owner);
     check_nothing_left(mem);
 }
 
@@ -256,6 +277,7 @@ int main(void)
     RUN(what_is_loaded_can_be_written);
     RUN(written_columns_can_be_exported);
     RUN(integers_have_to_fit);
+    RUN(views_of_short_strings_have_no_data);
     RUN(values_under_nulls_are_zero);
     RUN(null_literals_fill_any_type);
     RUN(misuse_is_an_error);
