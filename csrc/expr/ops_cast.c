@@ -241,8 +241,9 @@ static int64_t text_from_units(const ps_call *call, int64_t value, char *text)
         }
     } else {
         const int64_t per_second = 1000000000 / unit_ns;
-        seconds = value / per_second - (value % per_second < 0);
-        nanoseconds = (value - seconds * per_second) * unit_ns;
+        const int64_t rest = value % per_second;
+        seconds = value / per_second - (rest < 0);
+        nanoseconds = (rest < 0 ? rest + per_second : rest) * unit_ns;
     }
     const bool date = id == PS_TYPE_DATE32 || id == PS_TYPE_DATE64;
     const int fraction = date                    ? -1

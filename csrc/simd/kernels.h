@@ -140,7 +140,7 @@ typedef struct ps_kernels {
     void (*narrow[3])(const uint64_t *a, void *out, int64_t n);
     void (*narrow_f32)(const double *a, float *out, int64_t n);
     /* Whether each value of a utf8 or binary column (32-bit offsets) equals the needle. rows NULL:
-     * the n values from offsets[0] on; else the values rows[i]. Reads nothing outside the values. */
+     * the n values from offsets[0] on; else the values rows[i]. Reads no byte outside them. */
     void (*string_equal)(const int32_t *offsets, const char *bytes, const uint32_t *rows,
                          const ps_needle *needle, uint8_t *out, int64_t n);
 } ps_kernels;
