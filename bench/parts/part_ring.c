@@ -45,7 +45,7 @@ static ps_mem *open_ring(ps_ring *ring, int64_t capacity)
     if (ps_mem_create(0, &mem, NULL) != PS_OK) {
         return NULL;
     }
-    if (ps_ring_init(ring, mem, capacity, NULL, NULL, NULL) != PS_OK) {
+    if (ps_ring_init(ring, mem, capacity, INT64_MAX, NULL, NULL, NULL) != PS_OK) {
         ps_mem_release(mem);
         return NULL;
     }

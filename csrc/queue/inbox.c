@@ -24,6 +24,7 @@ static void tell(ps_channel *channel)
 {
     if (channel->untold > 0) {
         channel->untold = 0;
+        channel->untold_rows = 0;
         if (channel->ring->producer != NULL) {
             ps_park_wake(channel->ring->producer);
         }
@@ -40,7 +41,9 @@ bool ps_inbox_try_pop(ps_inbox *inbox, ps_message *out, int32_t *channel)
             continue;
         }
         from->untold++;
-        if (from->untold >= (from->ring->capacity + 1) / 2) {
+        from->untold_rows += ps_message_rows(out);
+        if (from->untold >= (from->ring->capacity + 1) / 2 ||
+            from->untold_rows >= (from->ring->row_limit + 1) / 2) {
             tell(from);
         }
         *channel = index;

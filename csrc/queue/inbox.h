@@ -2,7 +2,7 @@
  *
  * A channel may be held: its ring is left alone until it is let go again (a barrier that waits for
  * the other channels, merge.h).
- * Producers that sleep on a full ring are woken when half of it is free, not for every slot; before
+ * Producers that sleep on a full ring are woken when half of it was taken out, not for every slot; before
  * the consumer itself goes to sleep it calls announce, which wakes whoever has not been told yet.
  * So each pop is followed by a wake-up of its producer, sooner or later but always.
  * Used by the consumer's thread alone.
@@ -13,8 +13,9 @@
 #include "queue/ring.h"
 
 typedef struct ps_channel {
-    ps_ring *ring;   /* borrowed */
-    uint64_t untold; /* pops since its producer was last woken */
+    ps_ring *ring;       /* borrowed */
+    uint64_t untold;     /* pops since its producer was last woken, */
+    int64_t untold_rows; /* and their rows */
     bool held;
 } ps_channel;
 

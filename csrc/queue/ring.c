@@ -1,10 +1,10 @@
 /* ring.c -- see ring.h. */
 #include "queue/ring.h"
 
-ps_status ps_ring_init(ps_ring *ring, ps_mem *mem, int64_t capacity, ps_park *producer,
-                       ps_park *consumer, ps_error *err)
+ps_status ps_ring_init(ps_ring *ring, ps_mem *mem, int64_t capacity, int64_t row_limit,
+                       ps_park *producer, ps_park *consumer, ps_error *err)
 {
-    PS_CHECK(capacity > 0 && (capacity & (capacity - 1)) == 0);
+    PS_CHECK(capacity > 0 && (capacity & (capacity - 1)) == 0 && row_limit > 0);
     const size_t size_bytes = (size_t)capacity * sizeof(ps_message);
     ps_message *const slots = ps_alloc(mem, size_bytes);
     if (slots == NULL) {
@@ -12,6 +12,10 @@ ps_status ps_ring_init(ps_ring *ring, ps_mem *mem, int64_t capacity, ps_park *pr
     }
     atomic_init(&ring->tail, 0);
     atomic_init(&ring->head, 0);
+    atomic_init(&ring->rows_popped, 0);
+    ring->rows_pushed = 0;
+    ring->rows_popped_seen = 0;
+    ring->row_limit = row_limit;
     ring->head_seen = 0;
     ring->tail_seen = 0;
     ring->slots = slots;

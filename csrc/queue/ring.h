@@ -4,8 +4,11 @@
  *                  ^head   ^tail        both only grow; slot = index & mask
  *
  * Callers      push: one thread. pop: one thread. size: anyone, as a hint.
+ * Full         when all slots are taken, or when the rows inside reach row_limit: small batches may
+ *              queue up in numbers, large ones may not fill the memory. An empty ring takes anything.
  * Invariants   I1  tail - head <= capacity (unsigned subtraction: the indices may wrap)
  *              I2  slots in [head, tail) are the consumer's, the rest the producer's
+ *              I3  rows_pushed - rows_popped is the number of rows in [head, tail)
  * Orders       R1 release of tail in push  ->  A1 acquire of tail in pop    (slot content)
  *              R2 release of head in pop   ->  A2 acquire of head in push   (slot is free)
  * Answers      push: false when full. pop: false when empty. Neither is an error.
@@ -24,13 +27,17 @@ typedef struct ps_ring {
     /* written by the producer */
     _Alignas(PS_CACHE_LINE) _Atomic uint64_t tail;
     uint64_t head_seen;
+    int64_t rows_pushed;
+    int64_t rows_popped_seen;
     /* written by the consumer */
     _Alignas(PS_CACHE_LINE) _Atomic uint64_t head;
     uint64_t tail_seen;
+    _Atomic int64_t rows_popped;
     /* never written after init */
     _Alignas(PS_CACHE_LINE) ps_message *slots;
     uint64_t mask;
     uint64_t capacity;
+    int64_t row_limit;
     ps_park *producer; /* of the thread that pushes, or NULL */
     ps_park *consumer;
     ps_mem *mem;
@@ -39,9 +46,10 @@ typedef struct ps_ring {
 _Static_assert(offsetof(ps_ring, head) >= PS_CACHE_LINE, "the two sides share a cache line");
 _Static_assert(offsetof(ps_ring, slots) >= 2 * PS_CACHE_LINE, "read-only fields share a line");
 
-/* capacity: a power of two. */
+/* capacity: a power of two. row_limit: positive. */
 PS_MUST_CHECK ps_status ps_ring_init(ps_ring *ring, ps_mem *mem, int64_t capacity,
-                                     ps_park *producer, ps_park *consumer, ps_error *err);
+                                     int64_t row_limit, ps_park *producer, ps_park *consumer,
+                                     ps_error *err);
 /* Clears what is left inside; no thread may use the ring any more. A zeroed ring is allowed. */
 void ps_ring_fini(ps_ring *ring);
 
@@ -49,10 +57,13 @@ void ps_ring_fini(ps_ring *ring);
 static inline bool ps_ring_has_room(ps_ring *ring)
 {
     const uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed); /* ours */
-    if (tail - ring->head_seen == ring->capacity) {
+    if (tail - ring->head_seen == ring->capacity ||
+        ring->rows_pushed - ring->rows_popped_seen >= ring->row_limit) {
         ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire); /* A2 */
+        ring->rows_popped_seen = atomic_load_explicit(&ring->rows_popped, memory_order_relaxed);
     }
-    return tail - ring->head_seen != ring->capacity;
+    return tail - ring->head_seen != ring->capacity &&
+           ring->rows_pushed - ring->rows_popped_seen < ring->row_limit;
 }
 
 /* On true the ring, and soon the consumer, owns what *message owned: do not look at it again. */
@@ -63,6 +74,7 @@ static inline bool ps_ring_try_push(ps_ring *ring, const ps_message *message)
         return false;
     }
     const uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed); /* ours */
+    ring->rows_pushed += ps_message_rows(message);
     ring->slots[tail & ring->mask] = *message;
     atomic_store_explicit(&ring->tail, tail + 1, memory_order_release); /* R1 */
     return true;
@@ -80,6 +92,11 @@ static inline bool ps_ring_try_pop(ps_ring *ring, ps_message *out)
     }
     *out = ring->slots[head & ring->mask];
     PS_ASSERT(out->kind != PS_MESSAGE_NONE);
+    const int64_t rows = ps_message_rows(out);
+    if (rows > 0) {
+        const int64_t popped = atomic_load_explicit(&ring->rows_popped, memory_order_relaxed);
+        atomic_store_explicit(&ring->rows_popped, popped + rows, memory_order_relaxed);
+    }
     atomic_store_explicit(&ring->head, head + 1, memory_order_release); /* R2 */
     return true;
 }

@@ -9,8 +9,9 @@
 #include "operators/source.h"
 #include "operators/union.h"
 
-/* Messages a ring holds: some batches ahead, with the watermarks between them. */
-enum { RING_MESSAGES = 32 };
+/* A ring is full with that many messages or rows: enough small batches to sleep over, no more than a
+ * few large ones. */
+enum { RING_MESSAGES = 256, RING_ROWS = 4 * PS_BATCH_ROWS_MAX };
 
 typedef enum place { NOWHERE = 0, ON_DRIVER, ON_SHARDS, ON_ONE } place;
 
@@ -198,7 +199,7 @@ static ps_status make_ring(builder *b, ps_park *producer, ps_park *consumer, ps_
         return status;
     }
     *out = ring;
-    return ps_ring_init(ring, mem, RING_MESSAGES, producer, consumer, err);
+    return ps_ring_init(ring, mem, RING_MESSAGES, RING_ROWS, producer, consumer, err);
 }
 
 /* Takes a new operator into a task, behind `before` (NULL: the first of a chain). */

@@ -23,7 +23,7 @@ static void open_hub(hub *h, ps_mem *mem, int32_t count, int64_t capacity)
     CHECK_OK(ps_inbox_init(&h->inbox, mem, count, NULL));
     for (int32_t i = 0; i < count; i++) {
         ps_park_init(&h->parks[i], 1024);
-        CHECK_OK(ps_ring_init(&h->rings[i], mem, capacity, &h->parks[i], &h->park, NULL));
+        CHECK_OK(ps_ring_init(&h->rings[i], mem, capacity, 100, &h->parks[i], &h->park, NULL));
         h->inbox.channels[i].ring = &h->rings[i];
     }
 }

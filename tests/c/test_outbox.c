@@ -18,7 +18,7 @@ static void a_full_ring_holds_up_only_its_own_target(void)
     ps_outbox outbox;
     CHECK_OK(ps_outbox_init(&outbox, mem, 2, NULL));
     for (int32_t i = 0; i < 2; i++) {
-        CHECK_OK(ps_ring_init(&rings[i], mem, 2, NULL, &park, NULL));
+        CHECK_OK(ps_ring_init(&rings[i], mem, 2, 100, NULL, &park, NULL));
         outbox.targets[i].ring = &rings[i];
     }
     for (int64_t i = 0; i < 5; i++) {
@@ -47,7 +47,7 @@ static void what_waits_is_released_at_the_end(void)
     ps_mem *const mem = flow_begin();
     ps_ring ring;
     ps_outbox outbox;
-    CHECK_OK(ps_ring_init(&ring, mem, 1, NULL, NULL, NULL));
+    CHECK_OK(ps_ring_init(&ring, mem, 1, 100, NULL, NULL, NULL));
     CHECK_OK(ps_outbox_init(&outbox, mem, 1, NULL));
     outbox.targets[0].ring = &ring;
     for (int32_t i = 0; i < 3; i++) {

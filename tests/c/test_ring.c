@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "check.h"
+#include "flow.h"
 #include "queue/ring.h"
 
 static ps_mem *mem;
@@ -10,7 +11,7 @@ static ps_mem *mem;
 /* A ring whose indices start anywhere, as if that many messages had gone through. */
 static void start_ring(ps_ring *ring, int64_t capacity, uint64_t first_index)
 {
-    CHECK_OK(ps_ring_init(ring, mem, capacity, NULL, NULL, NULL));
+    CHECK_OK(ps_ring_init(ring, mem, capacity, INT64_MAX, NULL, NULL, NULL));
     atomic_store_explicit(&ring->head, first_index, memory_order_relaxed);
     atomic_store_explicit(&ring->tail, first_index, memory_order_relaxed);
     ring->head_seen = first_index;
@@ -48,6 +49,32 @@ static void keeps_order_and_says_full_and_empty(void)
         }
         stop_ring(&ring);
     }
+}
+
+static void rows_fill_a_ring_too(void)
+{
+    ps_ring ring;
+    CHECK_OK(ps_ring_init(&ring, mem, 8, 100, NULL, NULL, NULL));
+    ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = flow_batch(mem, 60, 0, 3)};
+    ps_batch_retain(message.batch);
+    ps_batch_retain(message.batch);
+    CHECK(ps_ring_try_push(&ring, &message));
+    CHECK(ps_ring_try_push(&ring, &message)); /* passes the limit: the last one that may */
+    CHECK(!ps_ring_has_room(&ring));
+    CHECK(!ps_ring_try_push(&ring, &(ps_message){.kind = PS_MESSAGE_END}));
+    ps_message out;
+    CHECK(ps_ring_try_pop(&ring, &out));
+    ps_message_clear(&out);
+    CHECK(ps_ring_has_room(&ring));
+    CHECK(ps_ring_try_pop(&ring, &out));
+    ps_message_clear(&out);
+    ps_batch_release(message.batch);
+    CHECK_OK(ps_selection_create(mem, 10, &message.selection, NULL));
+    message.batch = flow_batch(mem, 200, 0, 3); /* larger than the limit, but selected rows count */
+    message.selection->count = 10;
+    CHECK(ps_ring_try_push(&ring, &message));
+    CHECK(ps_ring_has_room(&ring));
+    stop_ring(&ring); /* with one inside */
 }
 
 static void two_indices_have_their_own_lines(void)
@@ -88,7 +115,7 @@ static void refused_memory_is_an_error(void)
     ps_ring ring = {0};
     ps_error err;
     ps_mem_fail_at(mem, 1);
-    CHECK_EQ(ps_ring_init(&ring, mem, 8, NULL, NULL, &err), PS_NO_MEMORY);
+    CHECK_EQ(ps_ring_init(&ring, mem, 8, 1, NULL, NULL, &err), PS_NO_MEMORY);
     ps_ring_fini(&ring);
     CHECK_EQ(ps_mem_used(mem), 0);
 }
@@ -97,6 +124,7 @@ int main(void)
 {
     CHECK_OK(ps_mem_create(0, &mem, NULL));
     RUN(keeps_order_and_says_full_and_empty);
+    RUN(rows_fill_a_ring_too);
     RUN(two_indices_have_their_own_lines);
     RUN(two_threads_across_the_wrap);
     RUN(refused_memory_is_an_error);

@@ -77,8 +77,8 @@ static void begin(bench *b, int32_t parts, int64_t room)
     memset(b, 0, sizeof(*b));
     b->mem = flow_begin();
     b->schema = flow_ps_schema(b->mem);
-    CHECK_OK(ps_ring_init(&b->in, b->mem, 16, NULL, NULL, NULL));
-    CHECK_OK(ps_ring_init(&b->out, b->mem, room, NULL, NULL, NULL));
+    CHECK_OK(ps_ring_init(&b->in, b->mem, 16, 1000, NULL, NULL, NULL));
+    CHECK_OK(ps_ring_init(&b->out, b->mem, room, 1000, NULL, NULL, NULL));
     CHECK_OK(ps_task_create(b->mem, 1, &b->task, NULL));
     b->task->inbox.channels[0].ring = &b->in;
     emitter *const both[2] = {&b->first, &b->second};
@@ -233,7 +233,7 @@ static void channels_are_aligned_at_barriers(void)
     flow_recorder_init(&last, mem, schema);
     CHECK_OK(ps_task_create(mem, 2, &task, NULL));
     for (int32_t i = 0; i < 2; i++) {
-        CHECK_OK(ps_ring_init(&rings[i], mem, 8, NULL, NULL, NULL));
+        CHECK_OK(ps_ring_init(&rings[i], mem, 8, 1000, NULL, NULL, NULL));
         task->inbox.channels[i].ring = &rings[i];
     }
     CHECK_OK(ps_task_add(task, &last.base, NULL));

@@ -31,7 +31,7 @@ static void begin(pipeline *p, int64_t capacity)
     }
     ps_park *const parks[4] = {&p->park, &p->workers[0].park, &p->workers[1].park, &p->park};
     for (int32_t i = 0; i < 3; i++) {
-        CHECK_OK(ps_ring_init(&p->rings[i], p->mem, capacity, parks[i], parks[i + 1], NULL));
+        CHECK_OK(ps_ring_init(&p->rings[i], p->mem, capacity, 1000, parks[i], parks[i + 1], NULL));
     }
     for (int32_t i = 0; i < 2; i++) {
         ps_task_exit *way_out;
