@@ -530,6 +530,7 @@ static ps_status make_layout(aggregate *self, const ps_aggregate_args *args, ps_
 static ps_status make_keys(aggregate *self, const ps_aggregate_args *args, ps_error *err)
 {
     ps_type types[KEYS_MAX];
+    PS_CHECK(args->key_count <= KEYS_MAX); /* ps_aggregate_schema has said so in words */
     for (int32_t k = 0; k < args->key_count; k++) {
         PS_TRY(ps_program_compile(self->op.mem, args->expr, args->keys[k], self->op.input,
                                   &self->key_programs[k], err));

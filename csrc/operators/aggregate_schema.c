@@ -1,9 +1,7 @@
 /* aggregate_schema.c -- the output schema of an aggregate, checked before anything runs. */
 #include <string.h>
 
-#include "operators/aggregate.h"
-#include "state/agg.h"
-#include "window/edges.h"
+#include "operators/aggregate_state.h"
 
 typedef struct schema_maker {
     ps_mem *mem;
@@ -47,6 +45,11 @@ static ps_status add_window_columns(const schema_maker *m, ps_error *err)
     return ps_schema_builder_copy(m->builder, time, "window_end", err);
 }
 
+static bool is_global(const ps_aggregate_args *args)
+{
+    return args->key_count == 0 && args->window.kind == PS_WINDOW_NONE;
+}
+
 static ps_status add_aggregate(const schema_maker *m, const ps_agg_spec *spec, ps_error *err)
 {
     ps_agg_arg arg = {.function = spec->function, .name = spec->name, .parameter = spec->parameter};
@@ -58,7 +61,8 @@ static ps_status add_aggregate(const schema_maker *m, const ps_agg_spec *spec, p
         ps_program *program = NULL;
         PS_TRY(compile(m, spec->input, &program, err));
         arg.input_type = *ps_program_type(program);
-        arg.nullable = ps_program_nullable(program);
+        /* The one row of a global aggregate is there even when no row came in. */
+        arg.nullable = ps_program_nullable(program) || is_global(m->args);
         column = ps_program_column(program);
         ps_program_destroy(program);
     }
@@ -81,8 +85,12 @@ static ps_status add_aggregate(const schema_maker *m, const ps_agg_spec *spec, p
     /* min, max, first and last keep the column's own type, time zone included. */
     const bool same = column >= 0 && type.id != PS_TYPE_BOOL &&
                       ps_type_equal(&type, &m->input->fields[column].type);
-    if (same && m->input->fields[column].nullable == nullable) {
-        return ps_schema_builder_copy(m->builder, &m->input->fields[column], spec->name, err);
+    if (same) {
+        ps_field field = m->input->fields[column]; /* borrowed but for the flag */
+        field.nullable = nullable;
+        field.arrow.flags = (field.arrow.flags & ~(int64_t)ARROW_FLAG_NULLABLE) |
+                            (nullable ? ARROW_FLAG_NULLABLE : 0);
+        return ps_schema_builder_copy(m->builder, &field, spec->name, err);
     }
     return ps_schema_builder_add(m->builder, spec->name, &type, type.has_zone ? "UTC" : NULL,
                                  nullable, err);
@@ -140,6 +148,10 @@ ps_status ps_aggregate_schema(ps_mem *mem, const ps_schema *input, const ps_aggr
     }
     if (args->key_count + args->aggregate_count == 0) {
         return ps_fail(err, PS_INVALID, "an aggregation needs a key or an aggregate");
+    }
+    if (args->key_count > KEYS_MAX) {
+        return ps_fail(err, PS_INVALID, "at most %d columns to group by, not %d", KEYS_MAX,
+                       (int)args->key_count);
     }
     PS_TRY(check_names(args, err));
     const int32_t columns = args->key_count + (windowed ? 2 : 0) + args->aggregate_count;

@@ -3,6 +3,7 @@
 #define PS_TESTS_AGG_MODEL_H
 
 #include <math.h>
+#include <stdarg.h>
 
 #include "check.h"
 #include "random.h"

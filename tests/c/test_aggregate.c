@@ -1,0 +1,226 @@
+/* test_aggregate.c -- the operator against the oracle: windows, keys, disorder, cuts, shards. */
+#include "aggregate_kit.h"
+
+#define ROWS 240
+
+static event rows[3000];
+
+static void check_cuts(const job *j, int64_t count, rng *random)
+{
+    static const int64_t CUTS[] = {1, 2, 7, 64, 4000};
+    lines want = oracle(j, rows, count);
+    for (size_t c = 0; c < sizeof CUTS / sizeof CUTS[0]; c++) {
+        const run r = {.cut = CUTS[c],
+                       .shards = 1 + (int32_t)rng_below(random, j->key_count == 0 ? 1 : 3),
+                       .resume = (int)rng_below(random, 3)};
+        check_run(j, &r, rows, count, &want);
+    }
+    lines_free(&want);
+}
+
+/* Late rows, rows late for some of their windows only, and rows in good time: each cut of the same
+ * rows counts and drops the same. */
+static void cuts_and_shards_change_nothing(void)
+{
+    rng random = {1};
+    for (size_t w = 0; w < WINDOW_COUNT; w++) {
+        for (size_t set = 0; set < SET_COUNT; set++) {
+            for (int32_t keys = 0; keys <= 3; keys++) {
+                const int64_t disorder = rng_below(&random, 30);
+                const job j =
+                    make_job(&SOME_WINDOWS[w], rng_below(&random, disorder + 3), keys, &SETS[set]);
+                draw_events(rows, ROWS, rng_between(&random, 1, 12), 2, disorder, &random);
+                check_cuts(&j, ROWS, &random);
+            }
+        }
+    }
+}
+
+static void without_a_window_there_is_one_row_a_key(void)
+{
+    rng random = {2};
+    for (size_t set = 0; set < SET_COUNT; set++) {
+        for (int32_t keys = 0; keys <= 3; keys++) {
+            const job j = make_job(&NO_WINDOW, 5, keys, &SETS[set]);
+            draw_events(rows, ROWS, 10, 2, 20, &random);
+            check_cuts(&j, ROWS, &random);
+        }
+    }
+}
+
+static void an_empty_input_has_one_global_row_and_no_others(void)
+{
+    for (size_t set = 0; set < SET_COUNT; set++) {
+        for (int32_t keys = 0; keys < 2; keys++) {
+            for (int windowed = 0; windowed < 2; windowed++) {
+                const job j =
+                    make_job(windowed ? &SOME_WINDOWS[0] : &NO_WINDOW, 0, keys, &SETS[set]);
+                const run r = {.cut = 1, .shards = keys == 0 ? 1 : 3};
+                lines want = oracle(&j, rows, 0);
+                CHECK_EQ(want.count, keys == 0 && !windowed);
+                check_run(&j, &r, rows, 0, &want);
+                lines_free(&want);
+            }
+        }
+    }
+}
+
+/* Most rows behind: the path that looks at each row, over several chunks of a batch. */
+static void great_disorder_in_large_batches(void)
+{
+    rng random = {3};
+    for (int round = 0; round < 4; round++) {
+        const job j = make_job(&SOME_WINDOWS[2 + round % 3], 10, 1, &SETS[round]);
+        draw_events(rows, 3000, 40, 1, 60, &random);
+        lines want = oracle(&j, rows, 3000);
+        CHECK(want.late > 200);
+        for (int64_t cut = 1000; cut <= 3000; cut += 1000) {
+            const run r = {.cut = cut, .shards = (int32_t)(cut / 1000)};
+            check_run(&j, &r, rows, 3000, &want);
+        }
+        lines_free(&want);
+    }
+}
+
+/* All rows of many slices in one chunk, in order: near slices, many slices, one slice. */
+static void wide_chunks(void)
+{
+    rng random = {4};
+    for (size_t set = 0; set < SET_COUNT; set++) {
+        for (int64_t step = 0; step <= 40; step += 8) {
+            const job j = make_job(&SOME_WINDOWS[0], 0, 1, &SETS[set]);
+            draw_events(rows, 1500, 20, step, 0, &random);
+            lines want = oracle(&j, rows, 1500);
+            CHECK_EQ(want.late, 0);
+            const run r = {.cut = 1500, .shards = 1};
+            check_run(&j, &r, rows, 1500, &want);
+            lines_free(&want);
+        }
+    }
+}
+
+/* Years between rows must not cost a step each: in microseconds a loop over windows would never end. */
+static void long_gaps_cost_nothing(void)
+{
+    static const int64_t YEAR = INT64_C(31536000000000);
+    static const int64_t TIMES[] = {-50, -20, 0, 1, 40, 41, 7, 90};
+    for (size_t w = 0; w < WINDOW_COUNT; w++) {
+        for (size_t set = 0; set < SET_COUNT; set++) {
+            const job j = make_job(&SOME_WINDOWS[w], 3, 1, &SETS[set]);
+            for (int i = 0; i < 8; i++) {
+                rows[i] = (event){.t = TIMES[i] * YEAR, .k = i % 2, .k_valid = true, .i = i + 1};
+            }
+            lines want = oracle(&j, rows, 8);
+            for (int64_t cut = 1; cut <= 8; cut *= 2) {
+                const run r = {.cut = cut, .shards = 1};
+                check_run(&j, &r, rows, 8, &want);
+            }
+            lines_free(&want);
+        }
+    }
+}
+
+/* Far more keys than live at a time: dead ones are forgotten, ids and memory are used again. */
+static void keys_that_come_and_go(void)
+{
+    enum { STEPS = 40, KEYS = 9000 };
+    static event many[KEYS];
+    const job j = make_job(&SOME_WINDOWS[0], 0, 1, &SETS[1]);
+    const run r = {.cut = KEYS, .shards = 1};
+    ps_mem *mem = NULL;
+    lines out = {0};
+    chain c;
+    int64_t middle = 0, most = 0, keys_most = 0;
+    CHECK_OK(ps_mem_create(0, &mem, NULL));
+    CHECK_OK(chain_open(&c, &j, &r, 1, mem, &out, NULL));
+    for (int64_t step = 0; step < STEPS; step++) {
+        for (int64_t i = 0; i < KEYS; i++) {
+            many[i] = (event){.t = step * 10 + i * 10 / KEYS,
+                              .k = (int64_t)(ps_hash_u64((uint64_t)(step * KEYS + i)) >> 2),
+                              .k_valid = true,
+                              .i = 1};
+        }
+        CHECK_OK(chain_feed(&c, many, KEYS, KEYS, NULL));
+        int64_t *mark = step < STEPS / 2 ? &middle : &most;
+        *mark = ps_max_i64(*mark, ps_mem_used(mem));
+        keys_most = ps_max_i64(keys_most, ps_stat_get(&c.shard[0]->stats.keys));
+    }
+    CHECK_OK(chain_finish(&c, NULL));
+    CHECK(keys_most < 100000);
+    CHECK(ps_stat_get(&c.shard[0]->stats.state_bytes) <= ps_mem_used(mem));
+    CHECK(most < middle + middle / 4);
+    CHECK_EQ(out.count, (int64_t)STEPS * KEYS); /* every key in its window, once */
+    chain_close(&c);
+    lines_sort(&out);
+    for (int64_t i = 1; i < out.count; i++) {
+        CHECK(strcmp(out.text[i - 1], out.text[i]) != 0);
+    }
+    CHECK_EQ(out.late, 0);
+    lines_free(&out);
+    CHECK_EQ(ps_mem_used(mem), 0);
+    ps_mem_release(mem);
+}
+
+static void an_overflow_names_the_aggregate(void)
+{
+    const job j = make_job(&SOME_WINDOWS[2], 0, 0, &SETS[1]);
+    const run r = {.cut = 1, .shards = 1};
+    ps_mem *mem = NULL;
+    lines out;
+    ps_error err = {0};
+    /* Two slices of one window: each sum fits, the window's does not. */
+    rows[0] = (event){.t = 0, .i = INT64_MAX};
+    rows[1] = (event){.t = 4, .i = 1};
+    CHECK_OK(ps_mem_create(0, &mem, NULL));
+    CHECK_EQ(run_job(&j, &r, rows, 2, mem, &out, &err), PS_OVERFLOW);
+    CHECK(strstr(err.text, "'SUMI'") != NULL);
+    CHECK_STR(err.operator_name, "aggregate");
+    lines_free(&out);
+    CHECK_EQ(ps_mem_used(mem), 0);
+    ps_mem_release(mem);
+}
+
+static void every_refused_allocation_is_an_error(void)
+{
+    rng random = {5};
+    draw_events(rows, 60, 6, 5, 15, &random);
+    for (size_t set = 0; set < SET_COUNT; set += 2) {
+        const job j = make_job(&SOME_WINDOWS[3], 4, 2, &SETS[set]);
+        lines want = oracle(&j, rows, 60);
+        ps_status status = PS_NO_MEMORY;
+        for (int64_t n = 1; status != PS_OK; n++) {
+            ps_mem *mem = NULL;
+            lines got;
+            ps_error err = {0};
+            const run r = {.cut = 20, .shards = 2, .stop_at = 40, .restored_shards = 1};
+            CHECK_OK(ps_mem_create(0, &mem, NULL));
+            ps_mem_fail_at(mem, n);
+            status = run_job(&j, &r, rows, 60, mem, &got, &err);
+            if (status == PS_OK) {
+                CHECK(n > 100);
+                lines_check(&got, &want, "with memory");
+            } else {
+                CHECK_EQ(status, PS_NO_MEMORY);
+                CHECK(strstr(err.text, "bytes") != NULL);
+            }
+            lines_free(&got);
+            CHECK_EQ(ps_mem_used(mem), 0);
+            ps_mem_release(mem);
+        }
+        lines_free(&want);
+    }
+}
+
+int main(void)
+{
+    RUN(cuts_and_shards_change_nothing);
+    RUN(without_a_window_there_is_one_row_a_key);
+    RUN(an_empty_input_has_one_global_row_and_no_others);
+    RUN(great_disorder_in_large_batches);
+    RUN(wide_chunks);
+    RUN(long_gaps_cost_nothing);
+    RUN(keys_that_come_and_go);
+    RUN(an_overflow_names_the_aggregate);
+    RUN(every_refused_allocation_is_an_error);
+    return 0;
+}
