@@ -358,6 +358,7 @@ static ps_status make_project(ps_plan *plan, ps_plan_node *node, const ps_expr *
             ps_program_column(node->programs[i]) == from->event_time) {
             node->event_time = i;
             node->event_time_is_end = from->event_time_is_end;
+            node->event_time_count = from->event_time_count;
         }
     }
     return project_schema(plan, node, names, err);
