@@ -2,9 +2,9 @@
  *
  * A channel may be held: its ring is left alone until it is let go again (a barrier that waits for
  * the other channels, merge.h).
- * Producers that sleep on a full ring are woken when half of it was taken out, not for every slot; before
- * the consumer itself goes to sleep it calls announce, which wakes whoever has not been told yet.
- * So each pop is followed by a wake-up of its producer, sooner or later but always.
+ * Producers that sleep on a full ring are woken when half of it was taken out, not for every slot;
+ * before the consumer itself goes to sleep it calls announce, which wakes whoever has not been told
+ * yet. So each pop is followed by a wake-up of its producer, sooner or later but always.
  * Used by the consumer's thread alone.
  */
 #ifndef PS_QUEUE_INBOX_H

@@ -5,7 +5,8 @@
  *
  * Callers      push: one thread. pop: one thread. size: anyone, as a hint.
  * Full         when all slots are taken, or when the rows inside reach row_limit: small batches may
- *              queue up in numbers, large ones may not fill the memory. An empty ring takes anything.
+ *              queue up in numbers, large ones may not fill the memory. An empty ring takes
+ *              anything.
  * Invariants   I1  tail - head <= capacity (unsigned subtraction: the indices may wrap)
  *              I2  slots in [head, tail) are the consumer's, the rest the producer's
  *              I3  rows_pushed - rows_popped is the number of rows in [head, tail)

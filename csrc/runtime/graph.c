@@ -9,8 +9,8 @@
 #include "operators/source.h"
 #include "operators/union.h"
 
-/* A ring is full with that many messages or rows: enough small batches to sleep over, no more than a
- * few large ones. */
+/* A ring is full with that many messages or rows: enough small batches to sleep over, no more than
+ * a few large ones. */
 enum { RING_MESSAGES = 256, RING_ROWS = 4 * PS_BATCH_ROWS_MAX };
 
 typedef enum place { NOWHERE = 0, ON_DRIVER, ON_SHARDS, ON_ONE } place;

@@ -1,7 +1,7 @@
 /* test_panes.c -- every window equals the recomputation from its rows, whatever came in between.
  *
- * Rows land in slices while windows are opened and retired in ascending order, also in slices that a
- * running total or a block part has folded already.
+ * Rows land in slices while windows are opened and retired in ascending order, also in slices that
+ * a running total or a block part has folded already.
  */
 #include "window/panes.h"
 
@@ -211,7 +211,8 @@ static void block_parts_equal_recomputation(void)
     run_all(false);
 }
 
-/* Each slice is combined a bounded number of times: memory stays at one window, whatever has passed. */
+/* Each slice is combined a bounded number of times: memory stays at one window, whatever has
+ * passed. */
 static void memory_stays_that_of_one_window(void)
 {
     for (int invertible = 0; invertible < 2; invertible++) {
