@@ -94,6 +94,12 @@ class SourceNode(LogicalNode):
 
     def __post_init__(self) -> None:
         schema = Schema.of(self.source.schema())
+        for name in schema.names:
+            if schema.names.count(name) > 1:
+                raise SchemaError(
+                    f"source {self.source.name!r} has two columns {name!r}: rename one before "
+                    "it is read"
+                )
         if self.columns is not None:
             schema = native.select_schema(schema, self.columns)
         self._settle(schema, None)

@@ -1,0 +1,98 @@
+"""The error tree: each class a PystreamError and a builtin, each bad input its own message."""
+
+import pickle
+
+import pyarrow as pa
+import pytest
+
+import pystream as ps
+from pystream import col, errors
+from pystream.errors import EventTimeError, InternalError, InvalidError, from_native
+
+TIMES = pa.table({"t": pa.array([1, None, 3], pa.timestamp("us")), "x": [1, 2, 3]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "builtin"),
+    [
+        (errors.InvalidError, ValueError),
+        (errors.ColumnNotFoundError, LookupError),
+        (errors.TypeMismatchError, TypeError),
+        (errors.DurationError, ValueError),
+        (errors.WindowError, ValueError),
+        (errors.EventTimeError, ValueError),
+        (errors.SchemaError, ValueError),
+        (errors.IntegerOverflowError, OverflowError),
+        (errors.OutOfMemoryError, MemoryError),
+        (errors.MemoryBudgetError, MemoryError),
+        (errors.UnsupportedError, NotImplementedError),
+        (errors.CorruptDataError, ValueError),
+        (errors.SourceError, RuntimeError),
+        (errors.SinkError, RuntimeError),
+        (errors.StageError, RuntimeError),
+        (errors.InternalError, RuntimeError),
+    ],
+)
+def test_tree(kind, builtin):
+    assert issubclass(kind, errors.PystreamError)
+    assert issubclass(kind, builtin)
+    assert str(kind("what is wrong")) == "what is wrong"
+
+
+def test_errors_of_the_core():
+    found = from_native(5, "project", "too large")
+    assert isinstance(found, errors.IntegerOverflowError)
+    assert (found.status, found.operator) == ("overflow", "project")
+    assert str(found) == "too large (in project)"
+    assert isinstance(from_native(1, "event_time", "null"), EventTimeError)
+    assert isinstance(from_native(99, "", ""), InternalError)
+    assert str(from_native(10, "", "")) == (
+        "the native core failed with status 'internal' and no message"
+    )
+
+
+def test_errors_travel():
+    found = pickle.loads(pickle.dumps(InvalidError("wrong")))
+    assert isinstance(found, InvalidError)
+    assert str(found) == "wrong"
+
+
+def test_errors_name_the_operator():
+    with pytest.raises(errors.TypeMismatchError) as caught:
+        ps.read_arrow(TIMES).filter(col("x") > "text")
+    assert caught.value.status == "type"
+    assert caught.value.operator == "filter"
+
+
+def test_event_time_that_is_missing():
+    with pytest.raises(EventTimeError, match="no column 'tt'; did you mean 't'"):
+        ps.read_arrow(TIMES).with_event_time("tt")
+
+
+def test_event_time_that_is_no_timestamp():
+    with pytest.raises(EventTimeError, match=r"'x' is int64, not a timestamp; cast it first"):
+        ps.read_arrow(TIMES).with_event_time("x")
+    cast = ps.read_arrow(TIMES).with_columns(x=col("x").cast("timestamp[us]"))
+    assert cast.with_event_time("x").collect().num_rows == 3
+
+
+def test_event_time_that_is_null():
+    stream = ps.read_arrow(TIMES)
+    with pytest.raises(EventTimeError, match="'t' has a null"):
+        stream.with_event_time("t").collect()
+    kept = stream.filter(col("t").is_not_null()).with_event_time("t")
+    assert kept.collect().num_rows == 2
+
+
+def test_event_time_bounds():
+    stream = ps.read_arrow(TIMES)
+    with pytest.raises(EventTimeError, match="must not be negative, not -1s"):
+        stream.with_event_time("t", out_of_orderness="-1s")
+    with pytest.raises(errors.DurationError, match="out_of_orderness 5 has no unit"):
+        stream.with_event_time("t", out_of_orderness=5)
+
+
+def test_two_columns_of_one_name():
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    with pytest.raises(errors.SchemaError, match="source 'arrow' has two columns 'a'"):
+        ps.read_arrow(table)
