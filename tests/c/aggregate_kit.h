@@ -1,6 +1,7 @@
 /* aggregate_kit.h -- the aggregate operator run on rows, and the same answer recomputed row by row.
  *
- *   rows -> batches of any cut -> event_time -> split by key -> aggregate per shard -> lines of text
+ *   rows -> batches of any cut -> event_time -> split by key -> aggregate per shard -> lines of
+ *   text
  *
  * The oracle reads the rows once, in order: a row counts for each of its windows that the watermark
  * before it has not closed, and is late when there is none. Lines are compared as multisets.
@@ -164,7 +165,8 @@ static inline void write_answer(char *line, const agg_answer *answer, ps_class k
     if (answer->null) {
         line_append(line, "-|");
     } else if (kind == PS_CLASS_STR) {
-        line_append(line, "%.*s|", (int)answer->text.size_bytes, answer->text.data);
+        const char *text = answer->text.data != NULL ? answer->text.data : "";
+        line_append(line, "%.*s|", (int)answer->text.size_bytes, text);
     } else if (kind == PS_CLASS_F64) {
         line_append_number(line, answer->number);
     } else {

@@ -99,7 +99,8 @@ static void wide_chunks(void)
     }
 }
 
-/* Years between rows must not cost a step each: in microseconds a loop over windows would never end. */
+/* Years between rows must not cost a step each: in microseconds a loop over windows would never
+ * end. */
 static void long_gaps_cost_nothing(void)
 {
     static const int64_t YEAR = INT64_C(31536000000000);

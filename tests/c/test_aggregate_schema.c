@@ -1,4 +1,5 @@
-/* test_aggregate_schema.c -- result columns, their types and nullability; what is refused, and how. */
+/* test_aggregate_schema.c -- result columns, their types and nullability; what is refused, and
+ * how. */
 #include "aggregate_kit.h"
 
 static ps_mem *mem;

@@ -1,5 +1,5 @@
-/* test_engine_stages.c -- queries of several stages: windows over windows, unions on either side of an
- * aggregate, failures inside a shard; each with 1, 2 and 3 shards. */
+/* test_engine_stages.c -- queries of several stages: windows over windows, unions on either side of
+ * an aggregate, failures inside a shard; each with 1, 2 and 3 shards. */
 #include "check.h"
 #include "flow_engine.h"
 
