@@ -104,7 +104,7 @@ def render(results: Results, *, version: str) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>A year of flights, replayed by pystream</title><style>{style}</style></head>"
-        f'<body>{body}<div id="tip" role="status" hidden></div><script>{script}</script>'
+        f'<body>{body}<div id="tip" aria-hidden="true" hidden></div><script>{script}</script>'
         "</body></html>\n"
     )
 
