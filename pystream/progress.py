@@ -1,14 +1,17 @@
 """A progress line for bounded reads: rows, rows per second and the date of the watermark.
 
 The line is a courtesy, so it never fails a job: whatever goes wrong while drawing turns it off.
-It draws with rich where rich is installed, else as one plain line that rewrites itself.
+In a notebook it is a bar in the output of the cell; on a terminal rich draws it where rich is
+installed, else it is one plain line that rewrites itself.
 """
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ class Progress:
         self._started = time.monotonic()
         self._drawn = 0.0
         self._finished_s: float | None = None
-        self._view: _RichView | _PlainView | None = None
+        self._view: _NotebookView | _RichView | _PlainView | None = None
         try:
             if _somebody_looks() if enabled is None else enabled:
                 self._view = _open_view(label, total_rows)
@@ -165,11 +168,37 @@ def _in_notebook() -> bool:
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def _open_view(label: str, total_rows: int | None) -> _RichView | _PlainView:
+def _open_view(label: str, total_rows: int | None) -> _NotebookView | _RichView | _PlainView:
+    if _in_notebook():
+        return _NotebookView(label, total_rows)
     try:
         return _RichView(label, total_rows)
     except ImportError:
         return _PlainView(label, total_rows)
+
+
+class _NotebookView:
+    """One output of the cell, replaced as rows arrive."""
+
+    def __init__(self, label: str, total_rows: int | None) -> None:
+        display: Any = import_module("IPython.display").display
+        self._label = label
+        self._total_rows = total_rows
+        self._handle: Any = display(self._picture(0, ""), raw=True, display_id=True)
+
+    def _picture(self, rows: int, text: str) -> dict[str, str]:
+        label = html.escape(self._label)
+        share = f' value="{rows}" max="{self._total_rows}"' if self._total_rows else ""
+        return {
+            "text/plain": f"{self._label}  {text}",
+            "text/html": f"{label} <progress{share}></progress> {html.escape(text)}",
+        }
+
+    def show(self, rows: int, text: str) -> None:
+        self._handle.update(self._picture(rows, text), raw=True)
+
+    def close(self) -> None:
+        """The last picture stays."""
 
 
 class _RichView:
@@ -184,7 +213,7 @@ class _RichView:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[text]}"),
-            console=Console(stderr=not _in_notebook()),
+            console=Console(stderr=True),
             auto_refresh=False,
         )
         self._task = self._bar.add_task(label, total=total_rows, text="")

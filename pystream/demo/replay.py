@@ -60,7 +60,7 @@ def paced(
 class Board:
     """The latest final hour of each airport; a context manager that draws while rows arrive.
 
-    With rich it is a picture that changes in place, without it one line a month.
+    With rich it is a picture that changes in place, without it one a month and the last.
     """
 
     def __init__(self, total_rows: int, out: TextIO | None = None) -> None:
@@ -68,6 +68,7 @@ class Board:
         self._out = sys.stdout if out is None else out
         self._latest: dict[str, dict[str, Any]] = {}
         self._month = 0
+        self._unwritten = ""
         self._live: Any = None
 
     def __enter__(self) -> Self:
@@ -91,6 +92,8 @@ class Board:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+        elif self._unwritten:
+            self._out.write(self._unwritten)
 
     def show(self, final: pa.RecordBatch, rows: int) -> None:
         """Take final hours in the order in which they came; `rows` were read by now."""
@@ -108,10 +111,13 @@ class Board:
         ]
         if self._live is not None:
             self._live.update("\n".join(lines), refresh=True)
-        elif start.month > self._month:
+            return
+        self._unwritten = "\n".join([*lines, "\n"])
+        if start.month > self._month:
             self._month = start.month
-            self._out.write("\n".join([*lines, "\n"]))
+            self._out.write(self._unwritten)
             self._out.flush()
+            self._unwritten = ""
 
     def _line(self, airport: str) -> str:
         row = self._latest.get(airport)

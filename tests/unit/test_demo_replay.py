@@ -59,9 +59,12 @@ def test_board_without_rich_prints_a_picture_a_month(monkeypatch: pytest.MonkeyP
     with Board(100, out) as board:
         board.show(final_hour("EWR", datetime(2013, 1, 5, 15, tzinfo=UTC), 20, -1.5), 40)
         board.show(final_hour("JFK", datetime(2013, 1, 6, 15, tzinfo=UTC), 0, None), 50)
-        board.show(final_hour("JFK", datetime(2013, 2, 6, 15, tzinfo=UTC), 40, 7.0), 100)
+        assert out.getvalue().count("flights read") == 1
+        board.show(final_hour("JFK", datetime(2013, 2, 6, 15, tzinfo=UTC), 40, 7.0), 90)
+        board.show(final_hour("LGA", datetime(2013, 2, 6, 16, tzinfo=UTC), 3, 7.0), 100)
     text = out.getvalue()
-    assert text.count("flights read") == 2
+    assert text.count("flights read") == 3
+    assert "100 flights read" in text
     assert "Sat  5 Jan 10:00" in text
     assert "20 left, mean delay   −1.5 min" in text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import types
 
 import pytest
 
@@ -62,6 +63,36 @@ def test_rich_bar_shows_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(100, True, label="flights") as progress:
         progress.update(100, 1_357_034_400_000_000)
     assert "100 rows" in capsys.readouterr().err
+
+
+def test_notebook_bar_replaces_one_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, picture: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            shown.append(picture["text/html"])
+
+    class ZMQInteractiveShell:
+        pass
+
+    def display(picture: dict[str, str], *, raw: bool, display_id: bool) -> Handle:
+        assert raw
+        assert display_id
+        shown.append(picture["text/html"])
+        return Handle()
+
+    fake = types.ModuleType("IPython")
+    fake.get_ipython = ZMQInteractiveShell  # type: ignore[attr-defined]
+    shows = types.ModuleType("IPython.display")
+    shows.display = display  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", fake)
+    monkeypatch.setitem(sys.modules, "IPython.display", shows)
+    with Progress(200, None, label="<b>") as progress:
+        progress.update(100, 1_357_034_400_000_000)
+    assert shown[0].startswith('&lt;b&gt; <progress value="0" max="200">')
+    assert 'value="100" max="200"' in shown[-1]
+    assert shown[-1].endswith("watermark 2013-01-01 10:00")
 
 
 @pytest.mark.usefixtures("no_rich")
