@@ -119,6 +119,11 @@ ps_status ps_expr_i64(ps_expr *expr, int64_t value, const char *format, int32_t 
             return ps_fail(err, PS_TYPE, "an integer literal cannot have the type '%s'", format);
         }
     }
+    const int bits = 8 * made.type.width;
+    if (bits < 64 && (value >> (bits - 1)) != 0 && (value >> (bits - 1)) != -1) {
+        return ps_fail(err, PS_OVERFLOW, "the literal %lld does not fit the type '%s'",
+                       (long long)value, format);
+    }
     made.value.i = value;
     return add(expr, &made, node, err);
 }

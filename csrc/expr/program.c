@@ -223,16 +223,14 @@ static ps_status eval_rows(ps_program *program, const ps_batch *batch, const uin
         *out = (ps_vector){.kind = PS_CLASS_NONE};
         return PS_OK;
     }
-    const ps_source source = {
-        .batch = batch, .rows = rows == NULL ? NULL : rows + start, .start = start};
+    const ps_source source = {.batch = batch, .rows = rows, .start = start};
     return eval(program, &source, count, target, out, err);
 }
 
 ps_status ps_program_eval(ps_program *program, const ps_batch *batch, const uint32_t *rows,
                           int64_t start, int64_t count, ps_vector *out, ps_error *err)
 {
-    const uint32_t *from = rows == NULL ? NULL : rows - start; /* eval_rows adds start */
-    return eval_rows(program, batch, from, start, count, NULL, out, err);
+    return eval_rows(program, batch, rows, start, count, NULL, out, err);
 }
 
 /* ---- parts over one dictionary ---- */
@@ -446,6 +444,12 @@ static int64_t rows_of(const ps_batch *batch, const ps_selection *selection)
     return selection == NULL ? batch->length : selection->count;
 }
 
+/* The row numbers of the chunk that starts at that position; NULL: all rows. */
+static const uint32_t *rows_at(const ps_selection *selection, int64_t at)
+{
+    return selection == NULL ? NULL : selection->rows + at;
+}
+
 static bool is_gatherable(const ps_column *column)
 {
     const int32_t width = column->type.width;
@@ -536,13 +540,13 @@ static ps_status run_fixed(ps_program *program, const ps_batch *batch,
     const ps_kernels *k = ps_simd_kernels();
     const ps_type *type = &program->code->type;
     const int64_t rows = rows_of(batch, selection);
-    const uint32_t *numbers = selection == NULL ? NULL : selection->rows;
     const bool direct = type->width == 8 && type->id != PS_TYPE_BOOL;
     bitmap_writer bitmap = {.bits = values + values_bytes(type, rows)};
     for (int64_t at = 0; at < rows; at += PS_CHUNK_ROWS) {
         const int64_t n = ps_min_i64(rows - at, PS_CHUNK_ROWS);
         ps_vector v;
-        PS_TRY(eval_rows(program, batch, numbers, at, n, direct ? values + at * 8 : NULL, &v, err));
+        PS_TRY(eval_rows(program, batch, rows_at(selection, at), at, n,
+                         direct ? values + at * 8 : NULL, &v, err));
         store_values(k, type, &v, values, at, n);
         store_valid(k, &bitmap, v.valid, at, n);
     }
@@ -589,14 +593,13 @@ static ps_status run_strings(ps_program *program, const ps_batch *batch,
                              ps_error *err)
 {
     const int64_t rows = rows_of(batch, selection);
-    const uint32_t *numbers = selection == NULL ? NULL : selection->rows;
     ps_writer *writer;
     PS_TRY(ps_writer_create(mem, &program->code->type, rows, &writer, err));
     ps_status status = PS_OK;
     for (int64_t at = 0; at < rows && status == PS_OK; at += PS_CHUNK_ROWS) {
         const int64_t n = ps_min_i64(rows - at, PS_CHUNK_ROWS);
         ps_vector v;
-        status = eval_rows(program, batch, numbers, at, n, NULL, &v, err);
+        status = eval_rows(program, batch, rows_at(selection, at), at, n, NULL, &v, err);
         if (status == PS_OK) {
             status = ps_writer_append(writer, &v, n, err);
         }
@@ -657,7 +660,6 @@ ps_status ps_program_filter(ps_program *program, const ps_batch *batch,
 {
     const ps_kernels *k = ps_simd_kernels();
     const int64_t rows = rows_of(batch, selection);
-    const uint32_t *numbers = selection == NULL ? NULL : selection->rows;
     if (program->code->kind != PS_CLASS_BOOL) {
         char text[64];
         ps_type_describe(&program->code->type, text, sizeof text);
@@ -670,7 +672,8 @@ ps_status ps_program_filter(ps_program *program, const ps_batch *batch,
     for (int64_t at = 0; at < rows; at += PS_CHUNK_ROWS) {
         const int64_t n = ps_min_i64(rows - at, PS_CHUNK_ROWS);
         ps_vector v;
-        const ps_status status = eval_rows(program, batch, numbers, at, n, NULL, &v, err);
+        const ps_status status =
+            eval_rows(program, batch, rows_at(selection, at), at, n, NULL, &v, err);
         if (status != PS_OK) {
             ps_selection_release(passed);
             return status;
@@ -681,8 +684,9 @@ ps_status ps_program_filter(ps_program *program, const ps_batch *batch,
             k->mask_and(mask, v.valid, both, n);
             mask = both;
         }
-        count += numbers == NULL ? k->select_rows(mask, (uint32_t)at, passed->rows + count, n)
-                                 : k->select_from(mask, numbers + at, passed->rows + count, n);
+        count += selection == NULL
+                     ? k->select_rows(mask, (uint32_t)at, passed->rows + count, n)
+                     : k->select_from(mask, rows_at(selection, at), passed->rows + count, n);
     }
     passed->count = count;
     *all = count == rows;

@@ -225,7 +225,7 @@ int64_t ps_text_from_f64(double value, char *text)
 int64_t ps_text_from_time(int64_t seconds, int64_t nanoseconds, int fraction_digits, char *text)
 {
     const int64_t days = ps_floor_div(seconds, 86400);
-    const int32_t rest = (int32_t)(seconds - days * 86400);
+    const int32_t second = (int32_t)(seconds % 86400), rest = second < 0 ? second + 86400 : second;
     const ps_civil civil = ps_civil_from_days(days);
     int64_t size = snprintf(text, PS_TEXT_MAX, "%04lld-%02d-%02d", (long long)civil.year,
                             (int)civil.month, (int)civil.day);

@@ -97,6 +97,17 @@ static void test_numbers_across_chunks(void)
     ps_selection_release(odd);
 }
 
+/* The first null lies beyond the first chunk, and the last chunk has none. */
+static void test_validity_begins_late(void)
+{
+    ps_column late = run("when(between(y, 2000, 2001), null, y)", NULL);
+    CHECK_EQ(late.null_count, 2);
+    for (int64_t i = 0; i < ROWS; i++) {
+        CHECK_EQ(ps_column_is_valid(&late, i), i != 2000 && i != 2001);
+    }
+    ps_owner_release(late.owner);
+}
+
 static void test_bools_and_strings_across_chunks(void)
 {
     ps_selection *odd = every(7);
@@ -321,6 +332,9 @@ static void test_bad_roots_and_nodes(void)
     CHECK_EQ(ps_expr_call(expr, "not", (const int32_t[]){3}, 1, NULL, 0, &node, &err), PS_INVALID);
     CHECK(strstr(err.text, "not: argument 0 is node 3, of 0 nodes") != NULL);
     CHECK_EQ(ps_expr_i64(expr, 1, "g", &node, &err), PS_TYPE);
+    CHECK_EQ(ps_expr_i64(expr, (int64_t)INT32_MAX + 1, "tdD", &node, &err), PS_OVERFLOW);
+    CHECK(strstr(err.text, "2147483648 does not fit the type 'tdD'") != NULL);
+    CHECK_OK(ps_expr_i64(expr, INT32_MIN, "tdD", &node, &err));
     ps_expr_destroy(expr);
 }
 
@@ -328,6 +342,7 @@ int main(void)
 {
     begin_large();
     RUN(test_numbers_across_chunks);
+    RUN(test_validity_begins_late);
     RUN(test_bools_and_strings_across_chunks);
     RUN(test_filters);
     RUN(test_into_a_shared_block);
