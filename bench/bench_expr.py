@@ -87,13 +87,8 @@ def bench_expr(measure: Measure, batches: list[pa.RecordBatch], case: str) -> No
             {name: batch[name].to_numpy() for name in ("x", "y", "i", "j")} for batch in batches
         ]
         rate("numpy", lambda: [numpy_form(part) for part in columns])
-    try:
-        import pystream as ps
-
-        stream = ps.read_arrow(batches).select(out=ours(ps))
-    except (ImportError, AttributeError) as reason:
-        pytest.skip(f"pystream cannot run this yet: {reason}")
-    result = stream.collect()
+    ps = pytest.importorskip("pystream", exc_type=ImportError)
+    result = ps.read_arrow(batches).select(out=ours(ps)).collect()
     wanted = pa.chunked_array([arrow_form(batch) for batch in batches])
     assert result["out"].cast(wanted.type).equals(wanted)
     rate("pystream", lambda: ps.read_arrow(batches).select(out=ours(ps)).collect())

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from bench import data
+from bench.measure import Measure
 from bench.race import Workload
 from bench.subjects import limit_subject, pystream_subject, rival_subjects
 
@@ -52,3 +56,44 @@ WORKLOAD = Workload(
 def bench_w2(turn: Any) -> None:
     """One subject in one turn."""
     turn()
+
+
+KEY_BYTES = 8
+ACCUMULATOR_BYTES = 32  # sum, count, min, max
+
+
+def least_state(table: pa.Table) -> int:
+    """Bytes of the keys seen plus the accumulators alive when the window in the middle closes."""
+    key, ts = table["key"].to_numpy(), table["ts"].cast(pa.int64()).to_numpy()
+    window = ts // 1_000_000
+    middle = int(window.min() + window.max()) // 2
+    closes = int(np.argmax(ts >= (middle + 2) * 1_000_000))
+    seen, groups = key[:closes], window[:closes] >= middle
+    alive = np.unique(window[:closes][groups] * 1_000_000 + seen[groups]).size
+    return KEY_BYTES * np.unique(seen).size + ACCUMULATOR_BYTES * alive
+
+
+@pytest.mark.gate
+def bench_w2_state(measure: Measure, bench_rows: int) -> None:
+    """Memory of a job whose results are dropped, beside its keys and live accumulators."""
+    ps = pytest.importorskip("pystream", exc_type=ImportError)
+    rows = min(bench_rows, 6_000_000)
+    table = data.load("w2", rows)
+    if rows < 4_000_000:
+        pytest.skip("needs 4 M rows for a window with a full second on either side")
+    states = []
+
+    def look(_: pa.RecordBatch) -> None:
+        states.append(sum(operator.state_bytes for operator in job.metrics().operators))
+
+    job = query(ps, data.cut(table, 65_536)).for_each(look).start()
+    job.wait()
+    least = least_state(table)
+    two_windows = (KEY_BYTES + 2 * ACCUMULATOR_BYTES) * pc.count_distinct(table["key"]).as_py()
+    for name, size_bytes in (
+        ("keys and live accumulators, computed", least),
+        ("keys and two windows of all keys, computed", two_windows),
+        ("state of the operators, at most", max(states)),
+        ("memory of the job, at most", job.metrics().memory_peak),
+    ):
+        measure.note("memory of W2", f"{name}, x {size_bytes / least:.2f}", size_bytes / 1e6, "MB")
