@@ -48,3 +48,4 @@ def test_the_core_exports_what_is_marked_and_nothing_else():
     code = re.sub(r"PS_PRINTF\([^)]*\)", "", code)
     marked = set(re.findall(r"\bPS_API\b[^;(]*?\b(ps_\w+)\(", code))
     assert not exported - marked, "exported without PS_API"
+    assert not marked - exported, "marked PS_API but not built"
