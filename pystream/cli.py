@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "--speed",
         type=_pace,
         metavar="DAYS",
-        help="replay so many days a second and show each hour when it is final; 30 takes 12 s "
+        help="replay so many days a second and watch hours become final; 30 takes 12 s "
         "(default: as fast as it goes)",
     )
     demo.add_argument(

@@ -1,28 +1,31 @@
-"""The flights at a chosen pace, and a board that shows each hour the moment it is final."""
+"""The flights at a chosen pace, and a board that fills hour by final hour."""
 
 from __future__ import annotations
 
 import sys
 import time
+from datetime import date
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import numpy as np
 import pyarrow as pa
 
 from pystream.demo.dataset import AIRPORTS, local_time
-from pystream.demo.tables import minutes_text, when_text
+from pystream.demo.tables import day_text, minutes_text, spark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from types import TracebackType
+
+    import numpy.typing as npt
 
 __all__ = ["Board", "paced"]
 
 DAY_US = 86_400_000_000
 TICKS_PER_SECOND = 20
-BAR_WIDTH = 28
-# The busiest hour of 2013 has 38 departures.
-BAR_FLIGHTS = 40
+BAR_WIDTH = 24  # as wide as a day has hours
+BUSIEST_HOUR = 38  # departures; what a full block stands for
 
 
 def paced(
@@ -58,7 +61,7 @@ def paced(
 
 
 class Board:
-    """The latest final hour of each airport; a context manager that draws while rows arrive.
+    """The day so far, hour by final hour, at each airport; a context manager.
 
     With rich it is a picture that changes in place, without it one a month and the last.
     """
@@ -66,7 +69,9 @@ class Board:
     def __init__(self, total_rows: int, out: TextIO | None = None) -> None:
         self._total_rows = total_rows
         self._out = sys.stdout if out is None else out
-        self._latest: dict[str, dict[str, Any]] = {}
+        self._day = date.min
+        self._flights: dict[str, npt.NDArray[np.int64]] = {}
+        self._delay_minutes: dict[str, float] = {}
         self._month = 0
         self._unwritten = ""
         self._live: Any = None
@@ -76,7 +81,7 @@ class Board:
             from rich.console import Console
             from rich.live import Live
 
-            console = Console(file=self._out)
+            console = Console(file=self._out, highlight=False)
             if console.is_terminal:
                 self._live = Live(console=console, auto_refresh=False, transient=True)
                 self._live.start()
@@ -97,37 +102,46 @@ class Board:
 
     def show(self, final: pa.RecordBatch, rows: int) -> None:
         """Take final hours in the order in which they came; `rows` were read by now."""
-        newest = None
-        for row in final.to_pylist():
-            self._latest[row["origin"]] = row
-            newest = row
-        if newest is None:
-            return
-        start = local_time(int(newest["window_start"].timestamp()) * 1_000_000)
-        share = min(rows / self._total_rows, 1.0)
+        starts_us = np.asarray(final["window_start"].cast(pa.int64())).tolist()
+        columns = (final[name].to_pylist() for name in ("origin", "departures", "mean_delay"))
+        for start_us, airport, flights, mean_delay in zip(starts_us, *columns, strict=True):
+            self._take(local_time(start_us), airport, flights, mean_delay or 0.0)
+        if final.num_rows:
+            self._draw(rows)
+
+    def _take(self, start: datetime, airport: str, flights: int, mean_delay: float) -> None:
+        # Airports close their hours together, so a later day is a new one for all of them.
+        if start.date() > self._day:
+            self._day = start.date()
+            self._flights = {code: np.zeros(24, dtype=np.int64) for code in AIRPORTS}
+            self._delay_minutes = dict.fromkeys(AIRPORTS, 0.0)
+        if start.date() == self._day:
+            self._flights[airport][start.hour] = flights
+            self._delay_minutes[airport] += flights * mean_delay
+
+    def _draw(self, rows: int) -> None:
+        bar = _bar(min(rows / self._total_rows, 1.0) * BAR_WIDTH)
         lines = [
-            f"{when_text(start)}   {_bar(share * BAR_WIDTH):<{BAR_WIDTH}}  {rows:>9,} flights read",
+            f"{day_text(self._day):<16}  {bar:<{BAR_WIDTH}}  {rows:>7,} flights read",
             *(self._line(airport) for airport in AIRPORTS),
         ]
         if self._live is not None:
             self._live.update("\n".join(lines), refresh=True)
             return
         self._unwritten = "\n".join([*lines, "\n"])
-        if start.month > self._month:
-            self._month = start.month
+        if self._day.month > self._month:
+            self._month = self._day.month
             self._out.write(self._unwritten)
             self._out.flush()
             self._unwritten = ""
 
     def _line(self, airport: str) -> str:
-        row = self._latest.get(airport)
-        if row is None:
-            return f"{airport:<16}"
-        flights = row["departures"]
-        bar = _bar(min(flights / BAR_FLIGHTS, 1.0) * BAR_WIDTH)
+        flights = self._flights[airport]
+        total = int(flights.sum())
+        mean_delay = self._delay_minutes[airport] / total if total else None
         return (
-            f"{airport:<16}   {bar:<{BAR_WIDTH}}  {flights:>3} left, "
-            f"mean delay {minutes_text(row['mean_delay']):>6} min"
+            f"{airport} {AIRPORTS[airport]:<12}  {spark(flights, top=BUSIEST_HOUR)}  "
+            f"{total:>7,} left, mean delay {minutes_text(mean_delay):>6} min"
         )
 
 

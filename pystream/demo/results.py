@@ -76,10 +76,14 @@ def compare_hourly(
 
 def _count_changed(hourly: pa.Table, complete: pa.Table) -> int:
     """Airport-hours of `complete` that `hourly` lacks or has with other numbers."""
-    columns = ("origin", "window_start", "scheduled", "departures", "max_delay")
-    have = set(zip(*(hourly[name].to_pylist() for name in columns), strict=True))
-    want = set(zip(*(complete[name].to_pylist() for name in columns), strict=True))
-    return len(want - have)
+    return len(_hours(complete) - _hours(hourly))
+
+
+def _hours(hourly: pa.Table) -> set[tuple[object, ...]]:
+    """Rows to compare; the start as a number, which is far quicker to make than a date."""
+    starts = np.asarray(hourly["window_start"].cast("int64")).tolist()
+    names = ("origin", "scheduled", "departures", "max_delay")
+    return set(zip(starts, *(hourly[name].to_pylist() for name in names), strict=True))
 
 
 def out_of_order_rows(event_times_us: npt.NDArray[np.int64]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from pystream.demo import views
 from pystream.demo.dataset import AIRPORTS, CARRIERS
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import date, datetime, timedelta
 
     import numpy.typing as npt
 
@@ -58,8 +58,13 @@ def minutes_text(minutes: float | None) -> str:
 
 def when_text(start: datetime) -> str:
     """`Fri 8 Mar 18:00`, whatever the locale."""
+    return f"{day_text(start)} {start:%H:%M}"
+
+
+def day_text(day: date) -> str:
+    """`Fri  8 Mar`, whatever the locale."""
     days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-    return f"{days[start.weekday()]} {start.day:2d} {month_text(start.month)} {start:%H:%M}"
+    return f"{days[day.weekday()]} {day.day:2d} {month_text(day.month)}"
 
 
 def month_text(month: int) -> str:
@@ -67,12 +72,16 @@ def month_text(month: int) -> str:
     return "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * month - 3 : 3 * month]
 
 
-def spark(values: npt.NDArray[np.float64]) -> str:
-    """One block character per value, scaled to the largest."""
-    top = float(np.nanmax(values, initial=0.0))
-    if not top > 0:
+def spark(values: npt.NDArray[Any], *, top: float | None = None) -> str:
+    """One block character per value; a full block is `top`, or the largest value.
+
+    >>> spark(np.array([0.0, 1.0, 2.0, 4.0]))
+    ' ▂▄█'
+    """
+    full = float(np.nanmax(values, initial=0.0)) if top is None else top
+    if not full > 0:
         return BLOCKS[0] * len(values)
-    levels = np.ceil(np.nan_to_num(values) / top * 8).astype(int).clip(0, 8)
+    levels = np.ceil(np.nan_to_num(values) / full * 8).astype(int).clip(0, 8)
     return "".join(BLOCKS[level] for level in levels)
 
 

@@ -60,18 +60,40 @@ def test_board_without_rich_prints_a_picture_a_month(monkeypatch: pytest.MonkeyP
         board.show(final_hour("EWR", datetime(2013, 1, 5, 15, tzinfo=UTC), 20, -1.5), 40)
         board.show(final_hour("JFK", datetime(2013, 1, 6, 15, tzinfo=UTC), 0, None), 50)
         assert out.getvalue().count("flights read") == 1
-        board.show(final_hour("JFK", datetime(2013, 2, 6, 15, tzinfo=UTC), 40, 7.0), 90)
-        board.show(final_hour("LGA", datetime(2013, 2, 6, 16, tzinfo=UTC), 3, 7.0), 100)
-    text = out.getvalue()
-    assert text.count("flights read") == 3
-    assert "100 flights read" in text
-    assert "Sat  5 Jan 10:00" in text
-    assert "20 left, mean delay   −1.5 min" in text
+        board.show(final_hour("JFK", datetime(2013, 2, 6, 15, tzinfo=UTC), 30, 7.0), 90)
+        board.show(final_hour("JFK", datetime(2013, 2, 6, 16, tzinfo=UTC), 10, 11.0), 100)
+    pictures = out.getvalue().split("\n\n")
+    assert pictures[0].splitlines()[0].startswith("Sat  5 Jan")
+    assert "     20 left, mean delay   −1.5 min" in pictures[0]
+    assert "50 flights read" not in out.getvalue()
+    assert " 90 flights read" in pictures[1]
+    # The last picture has both hours of the day: 30 flights of 7 minutes and 10 of 11.
+    assert "100 flights read" in pictures[2]
+    assert " ▇▃ " in pictures[2]
+    assert "     40 left, mean delay    8.0 min" in pictures[2]
 
 
-def test_board_with_rich_needs_a_terminal() -> None:
-    pytest.importorskip("rich", reason="rich is an optional extra")
+def test_board_forgets_the_day_before() -> None:
     out = io.StringIO()
     with Board(100, out) as board:
-        board.show(final_hour("LGA", datetime(2013, 1, 5, 15, tzinfo=UTC), 0, None), 40)
-    assert "0 left, mean delay      – min" in out.getvalue()
+        board.show(final_hour("LGA", datetime(2013, 1, 31, 15, tzinfo=UTC), 20, 5.0), 40)
+        board.show(final_hour("EWR", datetime(2013, 2, 1, 15, tzinfo=UTC), 7, 0.0), 41)
+    assert "  0 left, mean delay      – min" in out.getvalue().split("\n\n")[1]
+    assert "  7 left, mean delay    0.0 min" in out.getvalue().split("\n\n")[1]
+
+
+def test_board_with_rich_draws_in_place_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rich", reason="rich is an optional extra")
+
+    monkeypatch.setenv("TERM", "xterm")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    with Board(100, out) as board:
+        board.show(final_hour("LGA", datetime(2013, 1, 5, 15, tzinfo=UTC), 3, 2.0), 40)
+        board.show(final_hour("LGA", datetime(2013, 1, 5, 16, tzinfo=UTC), 3, 4.0), 50)
+    assert out.getvalue().count("flights read") >= 2
+    assert "\x1b[" in out.getvalue()
