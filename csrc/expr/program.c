@@ -219,8 +219,12 @@ static ps_status eval_rows(ps_program *program, const ps_batch *batch, const uin
 {
     const int32_t column = program->code->column;
     ps_arena_reset(&program->arena);
-    if (column >= 0 && program->code->kind == PS_CLASS_NONE) {
-        *out = (ps_vector){.kind = PS_CLASS_NONE};
+    if (column >= 0 && program->code->kind == PS_CLASS_NONE) { /* only its nulls are told */
+        ps_vector_scratch *scratch = ps_arena_alloc(&program->arena, sizeof *scratch);
+        if (scratch == NULL) {
+            return ps_mem_refused(program->mem, sizeof *scratch, "the nulls of a column", err);
+        }
+        ps_vector_load(&batch->columns[column], rows, start, count, scratch, out);
         return PS_OK;
     }
     const ps_source source = {.batch = batch, .rows = rows, .start = start};

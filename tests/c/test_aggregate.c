@@ -1,5 +1,6 @@
 /* test_aggregate.c -- the operator against the oracle: windows, keys, disorder, cuts, shards. */
 #include "aggregate_kit.h"
+#include "arrow_make.h"
 
 #define ROWS 240
 
@@ -162,6 +163,55 @@ static void keys_that_come_and_go(void)
     ps_mem_release(mem);
 }
 
+/* Null, list and struct columns are carried, not loaded; their nulls count all the same. */
+static void nulls_of_every_arrow_type_are_counted(void)
+{
+    ps_mem *mem = make_account();
+    ps_batch *batch = make_mix(mem, 2500, 3);
+    ps_expr *expr = NULL;
+    static uint8_t every_third[2500 / 8 + 1];
+    for (int64_t i = 0; i < 2500; i += 3) {
+        ps_bit_set(every_third, i);
+    }
+    for (int32_t k = MIX_LIST; k <= MIX_STRUCT; k++) { /* the mix has none there */
+        batch->columns[k].validity = every_third;
+        batch->columns[k].validity_bit = 0;
+        batch->columns[k].null_count = -1;
+    }
+    CHECK_OK(ps_expr_create(mem, &expr, NULL));
+    for (int32_t k = 0; k < batch->column_count; k++) {
+        ps_agg_spec spec = {.function = PS_AGG_COUNT_VALID, .name = "valid", .weight = -1};
+        CHECK_OK(ps_expr_column(expr, batch->schema->fields[k].name, &spec.input, NULL));
+        const ps_aggregate_args args = {
+            .expr = expr, .event_time = -1, .aggregates = &spec, .aggregate_count = 1};
+        ps_schema *schema = NULL;
+        ps_operator *op = NULL;
+        lines out = {0};
+        collector end = {.watermark = PS_TIME_MIN, .out = &out};
+        char want[32];
+        bool more = true;
+        CHECK_OK(ps_aggregate_schema(mem, batch->schema, &args, &schema, NULL));
+        CHECK_OK(ps_aggregate_create(mem, batch->schema, schema, &args, &op, NULL));
+        ps_operator_init(&end.op, &COLLECTOR_CALLS, mem, schema, schema);
+        op->next = &end.op;
+        CHECK_OK(op->calls->on_batch(op, batch, NULL, NULL));
+        CHECK_OK(op->calls->on_watermark(op, PS_TIME_MAX, NULL));
+        CHECK_OK(ps_operator_resume(op, &more, NULL));
+        CHECK(!more && out.count == 1);
+        const int64_t nulls = k == MIX_NULL ? 2500 : ps_column_count_nulls(&batch->columns[k]);
+        CHECK(nulls > 0);
+        snprintf(want, sizeof want, "%" PRId64 "|", 2500 - nulls);
+        CHECK_STR(out.text[0], want);
+        op->calls->close(op);
+        ps_operator_fini(&end.op);
+        ps_schema_release(schema);
+        lines_free(&out);
+    }
+    ps_expr_destroy(expr);
+    ps_batch_release(batch);
+    check_nothing_left(mem);
+}
+
 static void an_overflow_names_the_aggregate(void)
 {
     const job j = make_job(&SOME_WINDOWS[2], 0, 0, &SETS[1]);
@@ -221,6 +271,7 @@ int main(void)
     RUN(wide_chunks);
     RUN(long_gaps_cost_nothing);
     RUN(keys_that_come_and_go);
+    RUN(nulls_of_every_arrow_type_are_counted);
     RUN(an_overflow_names_the_aggregate);
     RUN(every_refused_allocation_is_an_error);
     return 0;
