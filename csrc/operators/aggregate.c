@@ -333,7 +333,7 @@ static void update_stats(aggregate *self)
 static ps_status sweep_keys(aggregate *self, ps_error *err)
 {
     const int64_t capacity = ps_keymap_capacity(self->keys);
-    if (capacity < self->sweep_at) {
+    if (ps_keymap_live(self->keys) < self->sweep_at) { /* dead keys not yet swept are among them */
         return PS_OK;
     }
     uint8_t *live = ps_alloc_zeroed(self->op.mem, (size_t)capacity);
