@@ -385,33 +385,32 @@ static void combine_moments(double *a, const double *b)
     a[0] = n;
 }
 
-static bool combine_one(const acc *a, uint8_t *into, const uint8_t *from, size_t stride,
-                        int64_t count)
-{
-    const uint32_t offset = a->offset;
-    bool overflow = false;
-    into += offset;
-    from += offset;
 #define INTO(type) ((type *)(void *)into)
 #define FROM(type) ((const type *)(const void *)from)
-    switch (a->kind) {
-    case ACC_ROWS:
-    case ACC_VALID:
-        FOR_PAIRS(stride, count, into, from, { *INTO(uint64_t) += *FROM(uint64_t); })
-        break;
-    case ACC_SUM_I64:
+
+/* true: an integer sum left its range. */
+static bool combine_sums(acc_kind kind, uint8_t *into, const uint8_t *from, size_t stride,
+                         int64_t count)
+{
+    bool overflow = false;
+    if (kind == ACC_SUM_I64) {
         FOR_PAIRS(stride, count, into, from, {
             overflow |= __builtin_add_overflow(*INTO(int64_t), *FROM(int64_t), INTO(int64_t));
         })
-        break;
-    case ACC_SUM_U64:
+    } else if (kind == ACC_SUM_F64) {
+        FOR_PAIRS(stride, count, into, from, { *INTO(double) += *FROM(double); })
+    } else { /* counts too: they stay far below the range */
         FOR_PAIRS(stride, count, into, from, {
             overflow |= __builtin_add_overflow(*INTO(uint64_t), *FROM(uint64_t), INTO(uint64_t));
         })
-        break;
-    case ACC_SUM_F64:
-        FOR_PAIRS(stride, count, into, from, { *INTO(double) += *FROM(double); })
-        break;
+    }
+    return overflow;
+}
+
+static void combine_extremes(acc_kind kind, uint8_t *into, const uint8_t *from, size_t stride,
+                             int64_t count)
+{
+    switch (kind) {
     case ACC_MIN_I64:
         FOR_PAIRS(stride, count, into, from,
                   { *INTO(int64_t) = ps_min_i64(*INTO(int64_t), *FROM(int64_t)); })
@@ -436,47 +435,61 @@ static bool combine_one(const acc *a, uint8_t *into, const uint8_t *from, size_t
     case ACC_MAX_F64:
         FOR_PAIRS(stride, count, into, from, {
             if (*FROM(uint64_t) != EMPTY_F64_BITS) {
-                *INTO(double) = a->kind == ACC_MIN_F64 ? lesser(*INTO(double), *FROM(double))
-                                                       : greater(*INTO(double), *FROM(double));
+                *INTO(double) = kind == ACC_MIN_F64 ? lesser(*INTO(double), *FROM(double))
+                                                    : greater(*INTO(double), *FROM(double));
             }
         })
         break;
-    case ACC_MIN_STR:
-    case ACC_MAX_STR:
+    default: /* strings stay where they are: `from` outlives what is combined from it */
         FOR_PAIRS(stride, count, into, from, {
             const ps_string *text = FROM(ps_string);
-            if (text->data != NULL &&
-                better_string(INTO(ps_string), *text, a->kind == ACC_MIN_STR)) {
+            if (text->data != NULL && better_string(INTO(ps_string), *text, kind == ACC_MIN_STR)) {
                 *INTO(ps_string) = *text;
             }
         })
-        break;
+    }
+}
+
+static void combine_chosen(acc_kind kind, uint8_t *into, const uint8_t *from, size_t stride,
+                           int64_t count)
+{
+    const bool first = kind == ACC_FIRST || kind == ACC_FIRST_STR;
+    const int64_t empty = first ? INT64_MAX : INT64_MIN;
+    const size_t width = acc_width(kind);
+    FOR_PAIRS(stride, count, into, from, {
+        if (*FROM(int64_t) != empty && sooner(*FROM(int64_t), *INTO(int64_t), first)) {
+            memcpy(into, from, width);
+        }
+    })
+}
+
+/* true: an integer sum left its range. */
+static bool combine_one(const acc *a, uint8_t *into, const uint8_t *from, size_t stride,
+                        int64_t count)
+{
+    into += a->offset;
+    from += a->offset;
+    switch (a->kind) {
+    case ACC_ROWS:
+    case ACC_VALID:
+    case ACC_SUM_I64:
+    case ACC_SUM_U64:
+    case ACC_SUM_F64: return combine_sums(a->kind, into, from, stride, count);
     case ACC_MOMENTS:
         FOR_PAIRS(stride, count, into, from, { combine_moments(INTO(double), FROM(double)); })
-        break;
+        return false;
     case ACC_WEIGHTED:
         FOR_PAIRS(stride, count, into, from, {
             INTO(double)[0] += FROM(double)[0];
             INTO(double)[1] += FROM(double)[1];
         })
-        break;
+        return false;
     case ACC_FIRST:
     case ACC_LAST:
     case ACC_FIRST_STR:
-    case ACC_LAST_STR: {
-        const bool first = a->kind == ACC_FIRST || a->kind == ACC_FIRST_STR;
-        const int64_t empty = first ? INT64_MAX : INT64_MIN;
-        const size_t width = acc_width(a->kind);
-        FOR_PAIRS(stride, count, into, from, {
-            if (*FROM(int64_t) != empty && sooner(*FROM(int64_t), *INTO(int64_t), first)) {
-                memcpy(into, from, width);
-            }
-        })
-        break;
+    case ACC_LAST_STR: combine_chosen(a->kind, into, from, stride, count); return false;
+    default: combine_extremes(a->kind, into, from, stride, count); return false;
     }
-    case ACC_KIND_COUNT: break;
-    }
-    return overflow;
 }
 
 ps_status ps_agg_combine(const ps_agg_layout *layout, uint8_t *into, const uint8_t *from,

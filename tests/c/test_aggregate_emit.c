@@ -1,4 +1,4 @@
-/* test_aggregate_emit.c -- results leave in bounded parts, in order, and the same however it is cut. */
+/* test_aggregate_emit.c -- results leave in bounded parts, in order, the same however it is cut. */
 #include "aggregate_kit.h"
 
 #define MANY 150000

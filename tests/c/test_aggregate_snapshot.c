@@ -1,5 +1,5 @@
-/* test_aggregate_snapshot.c -- stopped anywhere and restored into any number of shards, the answer is
- * that of a run that never stopped. */
+/* test_aggregate_snapshot.c -- stopped anywhere and restored into any number of shards, the answer
+ * is that of a run that never stopped. */
 #include "aggregate_kit.h"
 
 #define ROWS 260

@@ -1,4 +1,4 @@
-/* test_batch_builder.c -- columns filled chunk by chunk leave as one batch; refusals leave nothing. */
+/* test_batch_builder.c -- columns filled by chunks leave as one batch; refusals leave nothing. */
 #include "arrow/batch_builder.h"
 
 #include "check.h"
