@@ -37,6 +37,14 @@ WORKLOAD = Workload(
         limit_subject(
             "w2", "limit_w2_plain", name="limit: hash, fresh output", fresh=True, arena=True
         ),
+        limit_subject(
+            "w2",
+            "limit_w2_plain",
+            name="limit: hash, all memory fresh",
+            fresh=True,
+            arena=True,
+            keep_state=False,
+        ),
         limit_subject("w2", "limit_w2_radix", name="limit: partitioned", fresh=False, arena=True),
         limit_subject(
             "w2", "limit_w2_radix", name="limit: partitioned, fresh", fresh=True, arena=True

@@ -24,13 +24,20 @@ def limit_subject(
     name: str,
     fresh: bool,
     arena: bool = False,
+    keep_state: bool = True,
     extra: Sequence[float] = (),
 ) -> Subject:
     """The hand-written C function `function`."""
 
     def prepare(race: Race) -> dict[str, Run]:
         contestant = limit.Limit(
-            workload, function, race.batches(65_536), fresh=fresh, arena=arena, extra=extra
+            workload,
+            function,
+            race.batches(65_536),
+            fresh=fresh,
+            arena=arena,
+            keep_state=keep_state,
+            extra=extra,
         )
         return {"C": contestant.run}
 

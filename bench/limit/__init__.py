@@ -59,6 +59,7 @@ class Limit:
     batches : record batches without nulls and offsets
     fresh : take output memory inside the clock (True) or reuse touched memory (False)
     arena : whether the function keeps state in an arena
+    keep_state : leave the arena touched for the next run (True) or give it back too (False)
     extra : further arguments between the batches and the output
     """
 
@@ -70,6 +71,7 @@ class Limit:
         *,
         fresh: bool,
         arena: bool = False,
+        keep_state: bool = True,
         extra: Sequence[float] = (),
     ) -> None:
         self.ffi, self.lib = opened()
@@ -84,6 +86,7 @@ class Limit:
         self.rows = sum(batch.num_rows for batch in batches)
         self.fresh = fresh
         self.arena = self.ffi.new("limit_arena *") if arena else None
+        self.keep_state = keep_state
         self.extra = list(extra)
         self.columns: dict[str, np.ndarray] = {}
         self.out = self.ffi.new("limit_out *")
@@ -106,13 +109,19 @@ class Limit:
         return self
 
     def release(self) -> None:
-        """Give fresh output memory back."""
+        """Give fresh output memory back, and the state unless it is kept."""
+        if self.arena is not None and not self.keep_state and self.arena.size_bytes > 0:
+            self._unmap(self.arena.memory, self.arena.size_bytes)
+            self.arena.memory, self.arena.size_bytes = self.ffi.NULL, 0
         if self.out.fresh != self.ffi.NULL:
-            size = -(-self.out.fresh_bytes // (2 << 20)) * (2 << 20)
-            self.lib.munmap(self.out.fresh, size)
+            self._unmap(self.out.fresh, self.out.fresh_bytes)
             self.out.fresh = self.ffi.NULL
             for index in range(len(self.types)):
                 self.out.col[index] = self.ffi.NULL
+
+    def _unmap(self, memory: Any, size_bytes: int) -> None:
+        huge_page = 2 << 20
+        self.lib.munmap(memory, -(-size_bytes // huge_page) * huge_page)
 
     def result(self) -> dict[str, np.ndarray]:
         """Return the output columns of the last run as copies."""
