@@ -354,7 +354,10 @@ static ps_status sweep_keys(aggregate *self, ps_error *err)
     }
     const ps_status status = ps_keymap_sweep(self->keys, live, err);
     ps_free(self->op.mem, live, (size_t)capacity);
-    self->sweep_at = ps_max_i64(SWEEP_MIN, 2 * ps_keymap_live(self->keys));
+    /* Keys come back: right after a window few are live, and forgetting the others would only have
+     * them added again for the next one. So the peak counts, and fades when it does not return. */
+    self->most_live = ps_max_i64(ps_keymap_live(self->keys), self->most_live - self->most_live / 4);
+    self->sweep_at = ps_max_i64(SWEEP_MIN, 2 * self->most_live);
     return status;
 }
 

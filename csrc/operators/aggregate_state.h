@@ -37,6 +37,7 @@ typedef struct aggregate {
     int64_t watermark;   /* every window that ends at or before it has been emitted */
     int64_t next_window; /* number of the first window not yet emitted */
     int64_t sweep_at;    /* keys at which dead ones are looked for */
+    int64_t most_live;   /* keys that sweeps found alive: their peak, fading */
     /* emission under way */
     bool pending; /* towards target; its watermark has not been passed on */
     int64_t target;
