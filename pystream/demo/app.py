@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from textwrap import fill
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
@@ -146,11 +147,12 @@ def compare_bounds(bound: timedelta, *, parallelism: int = 1) -> tuple[BoundOutc
 def _print(results: Results, page: Path | None, out: Path, screen: TextIO) -> None:
     speed = human_count(results.rows / results.seconds)
     tables.print_tables(tables.all_tables(results), screen)
-    screen.write(f"\n{tables.verdict(results)}\n")
-    screen.write(
+    screen.write(f"\n{fill(tables.verdict(results), tables.WIDTH)}\n\n")
+    summary = (
         f"{results.rows:,} flights, {results.out_of_order / results.rows:.0%} out of order, "
         f"in {results.hourly.num_rows:,} hourly and {results.rolling.num_rows:,} rolling windows; "
-        f"the hourly query read {speed} rows/s.\n"
+        f"the hourly query read {speed} rows/s."
     )
+    screen.write(f"{fill(summary, tables.WIDTH)}\n")
     written = [out / "hourly.parquet", out / "rolling.parquet", *([page] if page else [])]
     screen.write("Written: " + ", ".join(str(path) for path in written) + "\n")

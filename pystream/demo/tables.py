@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from pystream.demo.results import Results
 
-__all__ = ["Table", "all_tables", "duration_text", "print_tables", "verdict"]
+__all__ = ["WIDTH", "Table", "all_tables", "duration_text", "print_tables", "verdict"]
 
+WIDTH = 96  # of sentences on a terminal
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
@@ -283,7 +285,9 @@ def plain_table(table: Table) -> str:
 
     rule = tuple("-" * width for width in widths)
     body = [align(row, ">" if i == table.marked else " ") for i, row in enumerate(table.rows)]
-    return "\n".join([table.title, table.note, align(table.columns), align(rule), *body])
+    return "\n".join(
+        [table.title, fill(table.note, WIDTH), align(table.columns), align(rule), *body]
+    )
 
 
 def _print_rich(tables: tuple[Table, ...], out: TextIO) -> None:
@@ -292,7 +296,7 @@ def _print_rich(tables: tuple[Table, ...], out: TextIO) -> None:
     from rich.table import Table as RichTable
 
     # A width of its own when nobody watches, so that a file gets whole lines.
-    console = Console(file=out, highlight=False, width=None if out.isatty() else 100)
+    console = Console(file=out, highlight=False, width=None if out.isatty() else WIDTH)
     for table in tables:
         drawn = RichTable(box=SIMPLE_HEAD, pad_edge=False, header_style="dim")
         for i, name in enumerate(table.columns):
