@@ -46,7 +46,7 @@ def test_flights_notebook(tmp_path: Path) -> None:
     shipped = [text_of(cell) for cell in notebook.cells]
     assert any("328,521" in text for text in shipped), "the notebook ships without its outputs"
     client = nbclient.NotebookClient(
-        notebook, timeout=100, resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=300, startup_timeout=300, resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
     assert any("328,521" in text_of(cell) for cell in notebook.cells)
