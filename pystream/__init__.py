@@ -22,6 +22,7 @@ Examples
 """
 
 from pystream import errors
+from pystream._native.core import check_simd as _check_simd
 from pystream._native.core import version as _version
 from pystream.aggregates import (
     Agg,
@@ -48,6 +49,7 @@ from pystream.stream import Stream
 from pystream.windows import hopping, tumbling
 
 __version__ = _version()
+_check_simd()
 
 __all__ = [
     "Agg",

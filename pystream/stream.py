@@ -31,6 +31,7 @@ from pystream.plan.logical import (
 from pystream.plan.optimize import optimize
 from pystream.plan.schema import Schema
 from pystream.plan.tree import Column, Node
+from pystream.preview import Preview
 from pystream.progress import Progress
 from pystream.runtime.driver import Driver
 from pystream.runtime.job import Job
@@ -295,6 +296,21 @@ class Stream:
         finally:
             batches.close()  # type: ignore[attr-defined]
         return pa.Table.from_batches(taken, schema=self.schema)
+
+    def preview(self, rows: int = 10) -> Preview:
+        """The first result rows, to look at; runs the query until it has them.
+
+        Examples
+        --------
+        >>> import pyarrow as pa, pystream as ps
+        >>> ps.read_arrow(pa.table({"n": range(100)})).filter(ps.col("n") > 41).preview(2)
+         n
+        42
+        43
+        ...
+        """
+        table = self.head(rows + 1)
+        return Preview(table.slice(0, rows), more=table.num_rows > rows)
 
     def start(
         self,

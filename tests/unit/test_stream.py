@@ -125,6 +125,13 @@ def test_parallel_runs_agree(parallelism):
     assert found["s"].to_pylist() == [sum(range(k, 20_000, 97)) for k in range(97)]
 
 
+def test_progress_is_shown_on_request(stream, capsys):
+    stream.collect()
+    assert capsys.readouterr().err == ""
+    stream.collect(progress=True)
+    assert "3 rows" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "2"])
 def test_parallelism_is_a_number(stream, wrong):
     with pytest.raises(InvalidError, match="parallelism"):
