@@ -212,6 +212,57 @@ static void nulls_of_every_arrow_type_are_counted(void)
     check_nothing_left(mem);
 }
 
+/* With several event times upstream a row is late by its own watermark, but that watermark closes no
+ * window: the slower inputs still have rows for it. */
+static void one_of_several_sources_closes_nothing(void)
+{
+    const job j = make_job(&SOME_WINDOWS[0], 0, 0, &SETS[0]);
+    static int64_t marks[3] = {PS_TIME_MIN, 25, 25};
+    static ps_owner nobody;
+    lines out = {0};
+    bool more = true;
+    ps_mem *mem = make_account();
+    ps_schema *input = event_schema(mem), *output = NULL;
+    ps_expr *expr = column_nodes(mem);
+    ps_operator *op = NULL;
+    ps_aggregate_args args = job_args(&j, expr);
+    args.source_count = 2;
+    collector end = {.windowed = true, .watermark = PS_TIME_MIN, .out = &out};
+    CHECK_OK(ps_aggregate_schema(mem, input, &args, &output, NULL));
+    CHECK_OK(ps_aggregate_create(mem, input, output, &args, &op, NULL));
+    ps_operator_init(&end.op, &COLLECTOR_CALLS, mem, output, output);
+    op->next = &end.op;
+    rows[0] = (event){.t = 25};
+    rows[1] = (event){.t = 5};  /* behind its own watermark: late */
+    rows[2] = (event){.t = 22}; /* behind, in a window still open */
+    ps_batch *batch = event_batch(mem, input, rows, 3);
+    ps_owner_init(&nobody, NULL);
+    ps_owner_retain(&nobody); /* ours: it outlives the batch */
+    batch->late_watermark = marks;
+    batch->late_owner = &nobody;
+    CHECK_OK(op->calls->on_batch(op, batch, NULL, NULL));
+    ps_batch_release(batch);
+    CHECK_EQ(ps_stat_get(&op->stats.late_rows), 1);
+    rows[0] = (event){.t = 5}; /* of the slower input: in good time */
+    batch = event_batch(mem, input, rows, 1);
+    CHECK_OK(op->calls->on_batch(op, batch, NULL, NULL));
+    ps_batch_release(batch);
+    CHECK_EQ(ps_stat_get(&op->stats.late_rows), 1);
+    CHECK_EQ(out.count, 0);
+    CHECK_OK(op->calls->on_watermark(op, PS_TIME_MAX, NULL));
+    CHECK_OK(ps_operator_resume(op, &more, NULL));
+    CHECK_EQ(out.count, 2);
+    CHECK_STR(out.text[0], "0|10|1|");
+    CHECK_STR(out.text[1], "20|30|2|");
+    op->calls->close(op);
+    ps_operator_fini(&end.op);
+    ps_expr_destroy(expr);
+    ps_schema_release(output);
+    ps_schema_release(input);
+    lines_free(&out);
+    check_nothing_left(mem);
+}
+
 static void an_overflow_names_the_aggregate(void)
 {
     const job j = make_job(&SOME_WINDOWS[2], 0, 0, &SETS[1]);
@@ -272,6 +323,7 @@ int main(void)
     RUN(long_gaps_cost_nothing);
     RUN(keys_that_come_and_go);
     RUN(nulls_of_every_arrow_type_are_counted);
+    RUN(one_of_several_sources_closes_nothing);
     RUN(an_overflow_names_the_aggregate);
     RUN(every_refused_allocation_is_an_error);
     return 0;
