@@ -75,8 +75,8 @@ int32_t ps_program_column(const ps_program *program);
 void ps_program_columns(const ps_program *program, bool *wanted);
 /* Whether the result may be null for this schema's nullability. */
 bool ps_program_nullable(const ps_program *program);
-/* Forgets what was prepared for a batch (dictionary tables): callers of eval call it before each new
- * batch, run and filter do so themselves. */
+/* Forgets what was prepared for a batch (dictionary tables): callers of eval call it before each
+ * new batch, run and filter do so themselves. */
 void ps_program_begin_batch(ps_program *program);
 
 /* Evaluates count <= PS_CHUNK_ROWS rows as ps_vector_load counts them. *out lives in the program's
