@@ -54,7 +54,7 @@ class Feed:
             return cause
         detail = str(error) if cause is None else f"{type(cause).__name__}: {cause}"
         named = SourceError(
-            f"source {self.source.name!r} failed after {rows:,} rows: {detail}",
+            f"source {self.source.name!r} failed after {rows:,} row{'s'[: rows != 1]}: {detail}",
             status="source",
             operator=error.operator,
         )

@@ -12,7 +12,7 @@ import pystream
 
 ROOT = Path(__file__).parents[2]
 # The design shows the shape of things to come; everything else is true today.
-PAGES = [p for p in (*ROOT.glob("docs/*.md"), ROOT / "README.md") if p.name != "design.md"]
+PAGES = [p for p in (*ROOT.glob("docs/**/*.md"), ROOT / "README.md") if p.name != "design.md"]
 MODULES = [
     info.name
     for info in pkgutil.walk_packages(pystream.__path__, "pystream.")
