@@ -131,16 +131,32 @@ static ps_status rows_of_near(aggregate *self, const chunk *c, const uint32_t *g
 }
 
 /* Counting needs no list of rows: the counters are found and raised in one loop. */
+static ps_status count_one(aggregate *self, const chunk *c, const uint32_t *gids, ps_error *err)
+{
+    ps_slice *slice = NULL;
+    PS_TRY(ready_slice(self, c->low, &slice, err));
+    if (self->keys == NULL || ps_keymap_capacity(self->keys) <= PS_SLICE_ROWS) {
+        uint64_t *counts = (uint64_t *)(void *)slice->chunks[0];
+        for (int64_t i = 0; i < c->count; i++) {
+            counts[gids[i]]++;
+        }
+        return PS_OK;
+    }
+    for (int64_t i = 0; i < c->count; i++) {
+        uint8_t *row = aggregate_row(self, slice, gids[i]);
+        if (PS_UNLIKELY(row == NULL)) {
+            return rows_refused(self, err);
+        }
+        (*(uint64_t *)(void *)row)++;
+    }
+    return PS_OK;
+}
+
 static ps_status count_near(aggregate *self, const chunk *c, const uint32_t *gids, ps_error *err)
 {
     uint8_t places[PS_CHUNK_ROWS];
     ps_slice *slices[NEAR_SLICES];
-    if (c->low == c->high) {
-        memset(places, 0, (size_t)c->count);
-        PS_TRY(ready_slice(self, c->low, &slices[0], err));
-    } else {
-        PS_TRY(place_near(self, c, places, slices, err));
-    }
+    PS_TRY(place_near(self, c, places, slices, err));
     for (int64_t i = 0; i < c->count; i++) {
         uint8_t *row = aggregate_row(self, slices[places[i]], gids[i]);
         if (PS_UNLIKELY(row == NULL)) {
@@ -192,7 +208,7 @@ static ps_status add_rows(aggregate *self, const chunk *c, ps_error *err)
     }
     PS_TRY(intern_keys(self, c, gids, err));
     if (self->counts_only && c->high - c->low < NEAR_SLICES) {
-        return count_near(self, c, gids, err);
+        return c->low == c->high ? count_one(self, c, gids, err) : count_near(self, c, gids, err);
     }
     if (c->low == c->high) {
         PS_TRY(rows_of_one(self, c, gids, rows, err));

@@ -258,9 +258,18 @@ static ps_status direct_to_index(ps_keymap *map, ps_error *err)
 static ps_status direct_widen(ps_keymap *map, int64_t low, int64_t high, int64_t more_keys,
                               bool *fits, ps_error *err)
 {
-    if (map->span > 0) {
-        low = ps_min_i64(low, (int64_t)map->base);
-        high = ps_max_i64(high, (int64_t)(map->base + (map->span - 1)));
+    uint64_t first = 0, end = map->span; /* the part of the table that holds keys */
+    while (first < end && map->direct[first] == 0) {
+        first++;
+    }
+    while (end > first && map->direct[end - 1] == 0) {
+        end--;
+    }
+    const bool holds = first < end;
+    const int64_t asked_low = low;
+    if (holds) {
+        low = ps_min_i64(low, (int64_t)(map->base + first));
+        high = ps_max_i64(high, (int64_t)(map->base + (end - 1)));
     }
     const uint64_t needed = (uint64_t)high - (uint64_t)low; /* one less than the span */
     const uint64_t keys = (uint64_t)(map->live + more_keys);
@@ -275,7 +284,7 @@ static ps_status direct_widen(ps_keymap *map, int64_t low, int64_t high, int64_t
     /* Room to grow goes to the side that moved, without passing the ends of int64. */
     uint64_t base = (uint64_t)low;
     const uint64_t slack = span - needed - 1;
-    if (map->span > 0 && (uint64_t)low != map->base) {
+    if (holds && asked_low < (int64_t)(map->base + first)) {
         const uint64_t down = (uint64_t)low - (uint64_t)INT64_MIN;
         base -= slack < down ? slack : down;
     }
@@ -286,8 +295,9 @@ static ps_status direct_widen(ps_keymap *map, int64_t low, int64_t high, int64_t
     if (direct == NULL) {
         return ps_mem_refused(map->mem, span * sizeof(uint32_t), "the direct key table", err);
     }
-    if (map->span > 0) {
-        memcpy(&direct[map->base - base], map->direct, map->span * sizeof(uint32_t));
+    if (holds) {
+        memcpy(&direct[map->base + first - base], &map->direct[first],
+               (end - first) * sizeof(uint32_t));
     }
     drop_direct(map);
     map->direct = direct;
