@@ -4,12 +4,28 @@
 
 #include "arrow/vector.h"
 
+/* One value in every row, as a block that batches share: what a window's start and end are. */
+typedef struct ps_constant {
+    int64_t value;
+    int64_t rows; /* in block */
+    ps_block *block;
+} ps_constant;
+
+void ps_constant_fini(ps_constant *constant);
+
+typedef struct ps_column_builder {
+    ps_writer *writer; /* made at the first append */
+    int64_t repeat;    /* rows of `value` that are not in the writer, which is then NULL */
+    int64_t value;
+    ps_constant *constant; /* borrowed cache of the block, or NULL */
+} ps_column_builder;
+
 typedef struct ps_batch_builder {
     ps_mem *mem;
     ps_schema *schema; /* retained */
     int64_t capacity;
     int64_t length; /* rows appended, kept by the caller through ps_batch_builder_advance */
-    ps_writer *writers[];
+    ps_column_builder columns[];
 } ps_batch_builder;
 
 PS_MUST_CHECK ps_status ps_batch_builder_create(ps_mem *mem, ps_schema *schema, int64_t capacity,
@@ -19,6 +35,12 @@ void ps_batch_builder_destroy(ps_batch_builder *builder); /* NULL allowed */
 PS_MUST_CHECK ps_status ps_batch_builder_append(ps_batch_builder *builder, int32_t column,
                                                 const ps_vector *vector, int64_t count,
                                                 ps_error *err);
+/* The same value count times, for an 8-byte integer or temporal column. While every row of a column
+ * has one value nothing is written: finish takes a block of it from `cache` (NULL: makes one), which
+ * the caller keeps from batch to batch and ends with ps_constant_fini. */
+PS_MUST_CHECK ps_status ps_batch_builder_append_constant(ps_batch_builder *builder, int32_t column,
+                                                         int64_t value, int64_t count,
+                                                         ps_constant *cache, ps_error *err);
 static inline void ps_batch_builder_advance(ps_batch_builder *builder, int64_t count)
 {
     builder->length += count;

@@ -438,6 +438,8 @@ static void close_aggregate(ps_operator *op)
     aggregate *self = (aggregate *)op;
     ps_mem *mem = op->mem;
     ps_batch_builder_destroy(self->out);
+    ps_constant_fini(&self->window_start);
+    ps_constant_fini(&self->window_end);
     if (self->layout != NULL) {
         ps_panes_fini(&self->panes);
         ps_slice_store_fini(&self->store);

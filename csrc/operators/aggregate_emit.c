@@ -19,17 +19,6 @@ int64_t aggregate_present(const aggregate *self, const uint8_t *rows, int64_t co
     return present;
 }
 
-static ps_status append_constant(ps_batch_builder *out, int32_t column, int64_t value,
-                                 int64_t count, ps_error *err)
-{
-    int64_t values[PS_CHUNK_ROWS];
-    for (int64_t i = 0; i < count; i++) {
-        values[i] = value;
-    }
-    const ps_vector vector = {.kind = PS_CLASS_I64, .values = values};
-    return ps_batch_builder_append(out, column, &vector, count, err);
-}
-
 /* Keys, window and results of some present groups. */
 static ps_status append_groups(aggregate *self, const uint32_t *gids, const uint8_t *const *rows,
                                int64_t count, ps_error *err)
@@ -43,8 +32,10 @@ static ps_status append_groups(aggregate *self, const uint32_t *gids, const uint
     }
     if (self->windowed) {
         const int64_t start = ps_edges_window_start(&self->edges, self->window);
-        PS_TRY(append_constant(self->out, column++, start, count, err));
-        PS_TRY(append_constant(self->out, column++, start + self->edges.size, count, err));
+        PS_TRY(ps_batch_builder_append_constant(self->out, column++, start, count,
+                                                &self->window_start, err));
+        PS_TRY(ps_batch_builder_append_constant(self->out, column++, start + self->edges.size,
+                                                count, &self->window_end, err));
     }
     for (int32_t i = 0; i < self->aggregate_count; i++) {
         PS_TRY(ps_agg_lower(self->layout, i, rows, count, &scratch, &vector, err));

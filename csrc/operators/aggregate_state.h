@@ -45,7 +45,8 @@ typedef struct aggregate {
     int64_t window;
     int64_t chunk, row; /* next to emit */
     ps_batch_builder *out;
-    bool final_done; /* the one row of an unwindowed global aggregate is out */
+    ps_constant window_start, window_end; /* columns that the batches of one window share */
+    bool final_done;                      /* the one row of an unwindowed global aggregate is out */
 } aggregate;
 
 /* aggregate_emit.c: one bounded part of the pending emission; and all of it. */

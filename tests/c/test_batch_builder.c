@@ -135,8 +135,107 @@ static void refused_memory_leaks_nothing(void)
     }
 }
 
+/* ---- constants ---- */
+
+static ps_batch *constant_batch(ps_schema *times, ps_constant *cache, const int64_t *values,
+                                const int64_t *counts, int64_t parts, ps_error *err)
+{
+    ps_batch_builder *builder = NULL;
+    ps_batch *batch = NULL;
+    if (ps_batch_builder_create(mem, times, ROWS, &builder, err) != PS_OK) {
+        return NULL;
+    }
+    for (int64_t i = 0; i < parts; i++) {
+        if (ps_batch_builder_append_constant(builder, 0, values[i], counts[i], cache, err) !=
+            PS_OK) {
+            ps_batch_builder_destroy(builder);
+            return NULL;
+        }
+        ps_batch_builder_advance(builder, counts[i]);
+    }
+    return ps_batch_builder_finish(builder, &batch, err) == PS_OK ? batch : NULL;
+}
+
+static void check_constants(const ps_batch *batch, const int64_t *values, const int64_t *counts,
+                            int64_t parts)
+{
+    int64_t row = 0;
+    for (int64_t i = 0; i < parts; i++) {
+        for (int64_t k = 0; k < counts[i]; k++, row++) {
+            CHECK_EQ(((const int64_t *)batch->columns[0].values)[row], values[i]);
+        }
+    }
+    CHECK_EQ(batch->length, row);
+    CHECK_EQ(batch->columns[0].length, row);
+}
+
+static ps_schema *one_time_column(void)
+{
+    static const ps_type TIME = {.id = PS_TYPE_TIMESTAMP, .width = 8, .unit = PS_UNIT_US};
+    ps_schema_builder *builder = NULL;
+    ps_schema *times = NULL;
+    CHECK_OK(ps_schema_builder_create(mem, 1, &builder, NULL));
+    CHECK_OK(ps_schema_builder_add(builder, "time", &TIME, NULL, false, NULL));
+    CHECK_OK(ps_schema_builder_finish(builder, &times, NULL));
+    return times;
+}
+
+static void batches_of_one_constant_share_its_block(void)
+{
+    begin();
+    ps_schema *times = one_time_column();
+    ps_constant cache = {0};
+    static const int64_t SAME[] = {7, 7, 7}, OTHER[] = {7, 8, 8}, COUNTS[] = {5, 1000, 1024};
+    ps_batch *first = constant_batch(times, &cache, SAME, COUNTS, 3, NULL);
+    ps_batch *second = constant_batch(times, &cache, SAME, COUNTS, 2, NULL);
+    ps_batch *mixed = constant_batch(times, &cache, OTHER, COUNTS, 3, NULL);
+    ps_batch *moved = constant_batch(times, &cache, OTHER + 1, COUNTS, 2, NULL);
+    ps_batch *alone = constant_batch(times, NULL, SAME, COUNTS, 3, NULL);
+    check_constants(first, SAME, COUNTS, 3);
+    check_constants(second, SAME, COUNTS, 2);
+    check_constants(mixed, OTHER, COUNTS, 3);
+    check_constants(moved, OTHER + 1, COUNTS, 2);
+    check_constants(alone, SAME, COUNTS, 3);
+    CHECK(first->columns[0].values == second->columns[0].values);
+    CHECK(first->columns[0].values != moved->columns[0].values);
+    CHECK(first->columns[0].values != alone->columns[0].values);
+    ps_constant_fini(&cache);
+    check_constants(second, SAME, COUNTS, 2); /* batches keep the block */
+    ps_batch *all[] = {first, second, mixed, moved, alone};
+    for (int32_t i = 0; i < 5; i++) {
+        ps_batch_release(all[i]);
+    }
+    ps_schema_release(times);
+    end();
+}
+
+static void refused_constants_leak_nothing(void)
+{
+    begin();
+    ps_schema *times = one_time_column();
+    static const int64_t VALUES[] = {7, 7, 8}, COUNTS[] = {5, 1000, 24};
+    for (int64_t parts = 2; parts <= 3; parts++) {
+        ps_batch *batch = NULL;
+        for (int64_t nth = 1; batch == NULL; nth++) {
+            ps_constant cache = {0};
+            const int64_t before = ps_mem_used(mem);
+            ps_mem_fail_at(mem, nth);
+            batch = constant_batch(times, &cache, VALUES, COUNTS, parts, NULL);
+            ps_mem_fail_at(mem, 0);
+            ps_constant_fini(&cache);
+            CHECK(batch != NULL || ps_mem_used(mem) == before);
+        }
+        check_constants(batch, VALUES, COUNTS, parts);
+        ps_batch_release(batch);
+    }
+    ps_schema_release(times);
+    end();
+}
+
 int main(void)
 {
+    RUN(batches_of_one_constant_share_its_block);
+    RUN(refused_constants_leak_nothing);
     RUN(chunks_become_one_batch);
     RUN(an_empty_batch_is_a_batch);
     RUN(a_batch_outlives_its_builder_and_schema);
