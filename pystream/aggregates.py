@@ -65,7 +65,7 @@ def count(value: Expr | str | None = None) -> Agg:
 
 
 def sum(value: Expr | str) -> Agg:
-    """Sum: int64 of integers (an error past its range), float64 of floats; 0 without values."""
+    """Sum: (u)int64 of integers, an error past its range; float64 of floats; 0 without values."""
     return _of("sum", value)
 
 
