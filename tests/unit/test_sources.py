@@ -1,7 +1,7 @@
 """Sources: what can be read, how often, and what a broken one says."""
 
 import sys
-import time
+import threading
 
 import duckdb
 import pandas as pd
@@ -177,18 +177,20 @@ def test_schema_of_generators():
 
 
 def test_live_results_do_not_wait_for_more_rows():
-    seen = []
+    arrived = threading.Event()
+    in_time = []
 
-    def slowly():
-        for i in range(3):
-            yield {"x": i}
-            time.sleep(0.05)
-            seen.append(i)
+    def rows():
+        yield {"x": 0}
+        in_time.append(arrived.wait(30))
+        yield {"x": 1}
 
-    stream = ps.from_generator(slowly, schema={"x": int}, flush_interval="0s")
-    first = next(stream.iter_batches())
-    assert first["x"].to_pylist() == [0]
-    assert seen in ([], [0])
+    stream = ps.from_generator(rows, schema={"x": int}, flush_interval="0s")
+    batches = stream.iter_batches()
+    assert next(batches)["x"].to_pylist() == [0]
+    arrived.set()
+    assert [batch["x"].to_pylist() for batch in batches] == [[1]]
+    assert in_time == [True]
 
 
 def test_parquet(tmp_path):
