@@ -36,8 +36,8 @@ PS_MUST_CHECK ps_status ps_batch_builder_append(ps_batch_builder *builder, int32
                                                 const ps_vector *vector, int64_t count,
                                                 ps_error *err);
 /* The same value count times, for an 8-byte integer or temporal column. While every row of a column
- * has one value nothing is written: finish takes a block of it from `cache` (NULL: makes one), which
- * the caller keeps from batch to batch and ends with ps_constant_fini. */
+ * has one value nothing is written: finish takes a block of it from `cache` (NULL: makes one),
+ * which the caller keeps from batch to batch and ends with ps_constant_fini. */
 PS_MUST_CHECK ps_status ps_batch_builder_append_constant(ps_batch_builder *builder, int32_t column,
                                                          int64_t value, int64_t count,
                                                          ps_constant *cache, ps_error *err);
