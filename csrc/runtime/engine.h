@@ -44,7 +44,7 @@ typedef enum ps_drive_state {
 } ps_drive_state;
 
 /* Offers one struct array (moved on success; release becomes NULL) to an input. Cuts it into
- * batches of at most PS_BATCH_ROWS_MAX rows that wait inside until drive processes them. Checks it
+ * batches of at most PS_INPUT_ROWS rows that wait inside until drive processes them. Checks it
  * against the input's schema: PS_INVALID / PS_CORRUPT name the column. */
 PS_API PS_MUST_CHECK ps_status ps_engine_push(ps_engine *engine, int32_t input, ArrowArray *array,
                                               ps_error *err);

@@ -74,13 +74,13 @@ static ps_status cut(ps_input *input, ps_batch *batch, ps_error *err)
     if (batch->length == 0) {
         return PS_OK;
     }
-    if (batch->length <= PS_BATCH_ROWS_MAX) {
+    if (batch->length <= PS_INPUT_ROWS) {
         return wait_batch(input, batch, err);
     }
     const int64_t before = input->waiting.count;
-    for (int64_t start = 0; start < batch->length; start += PS_BATCH_ROWS_MAX) {
+    for (int64_t start = 0; start < batch->length; start += PS_INPUT_ROWS) {
         ps_batch *part = NULL;
-        const int64_t length = ps_min_i64(batch->length - start, PS_BATCH_ROWS_MAX);
+        const int64_t length = ps_min_i64(batch->length - start, PS_INPUT_ROWS);
         ps_status status = ps_batch_slice(batch, start, length, &part, err);
         if (status == PS_OK) {
             status = wait_batch(input, part, err);

@@ -1,6 +1,6 @@
 /* input.h -- one input of an engine: what was offered and waits to be processed.
  *
- * Arrays are imported without copying, checked, and cut into batches of at most PS_BATCH_ROWS_MAX
+ * Arrays are imported without copying, checked, and cut into batches of at most PS_INPUT_ROWS
  * rows. Used by the driving thread alone.
  */
 #ifndef PS_RUNTIME_INPUT_H

@@ -17,7 +17,7 @@ static void large_arrays_are_cut(void)
     ps_input input;
     open_input(&input, mem);
     ArrowArray array;
-    const int64_t rows = 2 * PS_BATCH_ROWS_MAX + 5;
+    const int64_t rows = 2 * PS_INPUT_ROWS + 5;
     flow_array(&array, rows, 0, 3);
     CHECK_OK(ps_input_push(&input, &array, NULL));
     CHECK(array.release == NULL);
@@ -28,7 +28,7 @@ static void large_arrays_are_cut(void)
     int64_t next = 0;
     ps_message message;
     while (ps_fifo_take(&input.waiting, &message)) {
-        CHECK(message.batch->length <= PS_BATCH_ROWS_MAX);
+        CHECK(message.batch->length <= PS_INPUT_ROWS);
         for (int64_t i = 0; i < message.batch->length; i++) {
             CHECK_EQ(flow_values(message.batch, 1)[i], next);
             next++;
@@ -45,7 +45,7 @@ static void a_refused_cut_takes_back_what_it_put(void)
     ps_mem *const mem = flow_begin();
     ps_input input;
     open_input(&input, mem);
-    ps_batch *const batch = flow_batch(mem, 3 * PS_BATCH_ROWS_MAX, 0, 3);
+    ps_batch *const batch = flow_batch(mem, 3 * PS_INPUT_ROWS, 0, 3);
     CHECK_OK(ps_input_push_watermark(&input, 5, NULL));
     ps_status status = PS_NO_MEMORY;
     for (int64_t nth = 1; status != PS_OK; nth++) {
