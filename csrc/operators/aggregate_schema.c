@@ -113,7 +113,7 @@ static ps_status check_names(const ps_aggregate_args *args, ps_error *err)
                                                 : args->aggregates[j - args->key_count].name;
             if (strcmp(a, b) == 0) {
                 return ps_fail(err, PS_INVALID,
-                               "two result columns are named '%s': rename one with alias", a);
+                               "two output columns are named '%s': rename one with .alias()", a);
             }
         }
     }

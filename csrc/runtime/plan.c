@@ -327,15 +327,14 @@ static ps_status project_schema(ps_plan *plan, ps_plan_node *node, const char *c
     return status;
 }
 
-static ps_status check_names(const char *const *names, int32_t count, const char *const *more,
-                             int32_t more_count, ps_error *err)
+static ps_status check_names(const char *const *names, int32_t count, ps_error *err)
 {
-    for (int32_t i = 0; i < count + more_count; i++) {
-        const char *const name = i < count ? names[i] : more[i - count];
+    for (int32_t i = 0; i < count; i++) {
         for (int32_t j = 0; j < i; j++) {
-            if (strcmp(name, j < count ? names[j] : more[j - count]) == 0) {
+            if (strcmp(names[i], names[j]) == 0) {
                 return ps_fail(err, PS_INVALID,
-                               "two output columns are named '%s': rename one with .alias()", name);
+                               "two output columns are named '%s': rename one with .alias()",
+                               names[i]);
             }
         }
     }
@@ -349,7 +348,7 @@ static ps_status make_project(ps_plan *plan, ps_plan_node *node, const ps_expr *
     if (count < 1) {
         return ps_fail(err, PS_INVALID, "a projection without columns: name at least one");
     }
-    PS_TRY(check_names(names, count, NULL, 0, err));
+    PS_TRY(check_names(names, count, err));
     PS_TRY(prepare(plan, node, count, err));
     const ps_plan_node *const from = input_of(plan, node);
     for (int32_t i = 0; i < count; i++) {
@@ -445,25 +444,10 @@ static ps_status copy_args(ps_plan *plan, ps_plan_node *node, const ps_aggregate
     return PS_OK;
 }
 
-static ps_status check_output_names(ps_plan *plan, const ps_aggregate_args *args, ps_error *err)
-{
-    const char **names;
-    const int32_t count = args->aggregate_count;
-    RESERVE(names, count + 2);
-    for (int32_t i = 0; i < count; i++) {
-        names[i] = args->aggregates[i].name;
-    }
-    names[count] = "window_start";
-    names[count + 1] = "window_end";
-    return check_names(args->key_names, args->key_count, names,
-                       count + (args->window.kind == PS_WINDOW_NONE ? 0 : 2), err);
-}
-
 static ps_status make_aggregate(ps_plan *plan, ps_plan_node *node, ps_expr *expr,
                                 const ps_aggregate_args *lent, ps_error *err)
 {
     const ps_plan_node *const from = input_of(plan, node);
-    PS_TRY(check_output_names(plan, lent, err));
     PS_TRY(prepare(plan, node, lent->key_count, err));
     PS_TRY(copy_args(plan, node, lent, err));
     ps_expr_retain(expr);
