@@ -172,9 +172,13 @@ ENDLESS = """
     import itertools, threading, time
     import pystream as ps
 
+    started = threading.Event()
+
     def rows():
-        print("running", flush=True)
         for i in itertools.count():
+            if i == 20:  # pyarrow has imported pandas; an import cut short ends Python by SIGINT
+                print("running", flush=True)
+                started.set()
             yield {"x": i}
             time.sleep(0.001)
 
@@ -236,7 +240,7 @@ def test_a_program_may_end_while_a_job_runs():
         ENDLESS
         + """
     job = stream.for_each(lambda batch: None).start(parallelism=2)
-    time.sleep(0.2)
+    started.wait()
     print("end", flush=True)
     """
     )
@@ -252,7 +256,7 @@ def test_a_forked_child_ends_without_the_job():
     import os, warnings
     warnings.simplefilter("ignore")
     job = stream.for_each(lambda batch: None).start(parallelism=2)
-    time.sleep(0.2)
+    started.wait()
     child = os.fork()
     if child == 0:
         raise SystemExit(7)
