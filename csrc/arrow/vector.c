@@ -89,6 +89,7 @@ static const uint8_t *load_valid(const ps_column *column, const uint32_t *rows, 
             }                                                                                      \
         } else {                                                                                   \
             for (int64_t i = 0; i < count; i++) {                                                  \
+                PS_PREFETCH_STREAM(&from[rows[i]]);                                                \
                 to[i] = (to_type)from[rows[i]];                                                    \
             }                                                                                      \
         }                                                                                          \

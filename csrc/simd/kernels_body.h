@@ -607,6 +607,7 @@ static void range_i64(const int64_t *a, int64_t n, int64_t *low, int64_t *high)
     }
     int64_t i = 0;
     for (; i + 8 <= n; i += 8) {
+        PS_PREFETCH_STREAM(a + i);
         for (int32_t lane = 0; lane < 8; lane++) {
             const int64_t value = a[i + lane];
             least[lane] = value < least[lane] ? value : least[lane];
@@ -635,7 +636,14 @@ static void add_passed_i64(const int64_t *a, int64_t b, uint8_t *out, int64_t n)
 static bool any_outside_u64(const uint64_t *a, uint64_t base, uint64_t span, int64_t n)
 {
     uint64_t outside = 0;
-    for (int64_t i = 0; i < n; i++) {
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        PS_PREFETCH_STREAM(a + i);
+        for (int32_t lane = 0; lane < 8; lane++) {
+            outside |= a[i + lane] - base >= span ? 1 : 0;
+        }
+    }
+    for (; i < n; i++) {
         outside |= a[i] - base >= span ? 1 : 0;
     }
     return outside != 0;
