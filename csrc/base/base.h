@@ -31,7 +31,7 @@
 #define PS_INLINE static inline __attribute__((always_inline))
 #define PS_PREFETCH(p) __builtin_prefetch((p), 1, 3)
 /* For loops that read a column in order: asks for what comes 6 KiB later. The hardware stops at
- * each 4 KiB page; this does not (measured: a quarter more rows a second; 2 to 12 KiB are alike). */
+ * each 4 KiB page, this does not (measured: a quarter more rows a second; 2 to 12 KiB alike). */
 #define PS_PREFETCH_STREAM(p) __builtin_prefetch((const void *)((uintptr_t)(p) + 6144), 0, 3)
 
 /* PS_CHECK is always on and guards edges; PS_ASSERT guards invariants in debug builds. */
