@@ -1,9 +1,9 @@
-/* watermark.c -- the scan by blocks of 64 rows, and the row-by-row trace. */
+/* watermark.c -- the scan by blocks of 128 rows, and the row-by-row trace. */
 #include "window/watermark.h"
 
 #include "simd/kernels.h"
 
-#define BLOCK 64
+#define BLOCK 128
 
 /* Row by row: whether any of them is behind the ones before it. */
 static bool block_in_order(const ps_watermark *mark, const int64_t *times, int64_t count)
