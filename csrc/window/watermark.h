@@ -2,8 +2,8 @@
  *
  * The watermark counts row by row, not batch by batch: a row is behind when its time lies below the
  * watermark of the rows before it. That makes "late" a property of the rows alone, however they
- * were cut into batches. Most batches have no row behind; a scan proves that 128 rows at a time from
- * their minimum and maximum.
+ * were cut into batches. Most batches have no row behind; a scan proves that 128 rows at a time
+ * from their minimum and maximum.
  */
 #ifndef PS_WINDOW_WATERMARK_H
 #define PS_WINDOW_WATERMARK_H
