@@ -121,6 +121,8 @@ typedef struct ps_kernels {
     void (*add_passed_i64)(const int64_t *a, int64_t b, uint8_t *out, int64_t n);
     /* Whether some a - base >= span, unsigned. */
     bool (*any_outside_u64)(const uint64_t *a, uint64_t base, uint64_t span, int64_t n);
+    /* out = ps_hash_u64(a) */
+    void (*hash_u64)(const uint64_t *a, uint64_t *out, int64_t n);
     /* out |= a == b */
     void (*any_equal_i64)(const int64_t *a, int64_t b, uint8_t *out, int64_t n);
     void (*any_equal_f64)(const double *a, double b, uint8_t *out, int64_t n);

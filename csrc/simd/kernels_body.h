@@ -11,6 +11,7 @@
 #include <immintrin.h>
 #endif
 
+#include "base/hash.h"
 #include "simd/kernels.h"
 
 #define PS_KERNEL_PASTE_(a, b) a##b
@@ -649,6 +650,13 @@ static bool any_outside_u64(const uint64_t *a, uint64_t base, uint64_t span, int
     return outside != 0;
 }
 
+static void hash_u64(const uint64_t *a, uint64_t *out, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = ps_hash_u64(a[i]);
+    }
+}
+
 /* memcpy because a foreign buffer may be less aligned than its values. */
 #define GATHER(name, type)                                                                         \
     static void name(const void *a, const uint32_t *rows, void *out, int64_t n)                    \
@@ -766,6 +774,7 @@ const ps_kernels PS_KERNEL_TABLE = {
     .range_i64 = range_i64,
     .add_passed_i64 = add_passed_i64,
     .any_outside_u64 = any_outside_u64,
+    .hash_u64 = hash_u64,
     .any_equal_i64 = any_equal_i64,
     .any_equal_f64 = any_equal_f64,
     .select_rows = select_rows,

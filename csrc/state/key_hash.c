@@ -4,16 +4,10 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "simd/kernels.h"
 #include "state/key_bits.h"
 
 #define NULL_HASH UINT64_C(0x9e6c63d0876a3f35)
-
-static void hash_words(const uint64_t *values, int64_t count, uint64_t *hashes)
-{
-    for (int64_t i = 0; i < count; i++) {
-        hashes[i] = ps_hash_u64(values[i]);
-    }
-}
 
 static void hash_floats(const double *values, int64_t count, uint64_t *hashes)
 {
@@ -40,7 +34,7 @@ static void hash_column(const ps_vector *key, int64_t count, uint64_t *hashes)
 {
     switch (key->kind) {
     case PS_CLASS_I64:
-    case PS_CLASS_U64: hash_words(key->values, count, hashes); break;
+    case PS_CLASS_U64: ps_simd_kernels()->hash_u64(key->values, hashes, count); break;
     case PS_CLASS_F64: hash_floats(key->values, count, hashes); break;
     case PS_CLASS_BOOL: hash_bools(key->values, count, hashes); break;
     case PS_CLASS_STR: hash_strings(key->values, count, hashes); break;

@@ -203,9 +203,7 @@ static ps_status intern_words_hashed(ps_keymap *map, const uint64_t *words, int6
     const ps_key_segment *segments[PS_CHUNK_ROWS];
     uint32_t missed[PS_CHUNK_ROWS];
     int64_t missed_count = 0;
-    for (int64_t i = 0; i < count; i++) {
-        hashes[i] = ps_hash_u64(words[i]);
-    }
+    ps_simd_kernels()->hash_u64(words, hashes, count);
     const bool empty = map->index.directory == NULL || map->capacity == 0;
     for (int64_t i = 0; !empty && i < count + 2 * AHEAD; i++) {
         if (i < count) {

@@ -179,6 +179,17 @@ static bool run(const ps_kernels *k, int which, int64_t n, int64_t step, result 
         k->gather[which - first](in.a, in.rows, out, n);
     } else if (FAMILY(3)) {
         k->narrow[which - first](ua, out, n);
+    } else if (FAMILY(4)) {
+        switch (which - first) {
+        case 0:
+            if (n > 0) {
+                k->range_i64(in.a, n, out, (int64_t *)out + 1);
+            }
+            break;
+        case 1: k->add_passed_i64(in.a, in.b[0], out, n); break;
+        case 2: r->answer = k->any_outside_u64(ua, ub[0], ub[1], n); break;
+        case 3: k->hash_u64(ua, out, n); break;
+        }
     } else {
         return false;
     }
@@ -224,7 +235,7 @@ static void compare_levels(int64_t n, int64_t step)
             }
         }
         if (!more) {
-            CHECK_EQ(which, 9 * PS_COMPARE_COUNT + 8 * PS_COMPARE_COUNT + 18 + 24 + 15);
+            CHECK_EQ(which, 9 * PS_COMPARE_COUNT + 8 * PS_COMPARE_COUNT + 18 + 24 + 19);
             return;
         }
     }
