@@ -348,7 +348,7 @@ static ps_status intern_words(ps_keymap *map, const uint64_t *words, int64_t cou
     return intern_words_direct(map, words, count, gids, err);
 }
 
-/* The column as words; null rows get the word of some valid row, so that they add no key. */
+/* The column as words, in place when it is; the words of null rows mean nothing. */
 static const uint64_t *as_words(const ps_vector *key, int64_t count, uint64_t *room)
 {
     if (key->kind == PS_CLASS_F64) {
@@ -361,10 +361,8 @@ static const uint64_t *as_words(const ps_vector *key, int64_t count, uint64_t *r
         for (int64_t i = 0; i < count; i++) {
             room[i] = values[i] != 0;
         }
-    } else if (key->valid == NULL) {
-        return key->values;
     } else {
-        memcpy(room, key->values, (size_t)count * sizeof(uint64_t));
+        return key->values;
     }
     return room;
 }
