@@ -1,41 +1,72 @@
-"""The two protocols every connector speaks: `Source` gives readers, `Sink` takes result batches.
+"""The protocols every connector speaks: a `Source` gives readers, a `Sink` takes result batches.
 
-A source is a description: it may be opened many times, by as many jobs. ``open`` answers a
-`Reader`, which owns the position of one pass. The engine pulls the reader's Arrow C stream from
-one thread, without Python when the stream itself is native.
+A source is a description: it may be opened many times, by as many jobs. It has partitions, each
+with its own order of rows, and ``open`` answers what owns the position of one pass over one of
+them: a `Reader`, an Arrow C stream that is pulled (files, data in memory), or a `Poller`, which is
+asked for what has arrived (logs, brokers). Positions are JSON values and are stored in checkpoints.
 
-A source of one partition ends when its stream ends. The protocol leaves room for sources with
-several partitions and resumable positions: each partition is then a reader of its own.
+A sink works in epochs, the input between two checkpoints. All calls come from one thread::
+
+    open -> recover -> (write... prepare(n) write... commit(n))... -> close, or abort
+
+``prepare`` stages everything written since the last one durably and answers a token; the token is
+stored in the checkpoint, whose manifest alone decides that the epoch happened; ``commit`` makes the
+staged output visible and is idempotent. Rows of the next epoch may be written between the two.
+After a crash ``recover`` is given the last epoch that was decided: it finishes that commit if it
+was not done and discards what was staged for later ones, which will be written again.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pystream._native.arrow import BatchList, InputStream
 from pystream.errors import PystreamError, SchemaError
 from pystream.plan.schema import Schema
+from pystream.storage.base import Storage
 
-__all__ = ["Reader", "Sink", "Source"]
+__all__ = ["Guarantee", "Poller", "Position", "Reader", "Sink", "SinkContext", "Source", "fail_as"]
+
+Position = Any  # a JSON value
+Guarantee = Literal["exactly-once", "at-least-once"]
 
 
 class Reader:
     """One pass over a source: an Arrow stream, and the Python error that ended it, if one did."""
 
-    def __init__(self, stream: InputStream, close: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        stream: InputStream,
+        close: Callable[[], None] | None = None,
+        position: Callable[[int], Position] | None = None,
+    ) -> None:
         self.stream = stream
         self.failure: BaseException | None = None
         self._close = close
+        self._position = position
+
+    def position(self, rows: int) -> Position:
+        """Where a new reader must start so that its first row is the next one of this one.
+
+        rows: how many this reader has handed out, which the engine knows. None: the source cannot
+        begin anywhere but at its start.
+        """
+        return None if self._position is None else self._position(rows)
 
     @staticmethod
-    def of_capsule(capsule: object, keep: object = None) -> Reader:
+    def of_capsule(
+        capsule: object, keep: object = None, position: Callable[[int], Position] | None = None
+    ) -> Reader:
         """A reader of an ``arrow_array_stream`` capsule; keep: what must live as long."""
-        return Reader(InputStream(capsule, keep))
+        return Reader(InputStream(capsule, keep), position=position)
 
     @staticmethod
-    def of_batches(schema: Any, batches: Iterable[Any]) -> Reader:
+    def of_batches(
+        schema: Any, batches: Iterable[Any], position: Callable[[int], Position] | None = None
+    ) -> Reader:
         """A reader of pyarrow record batches from Python, checked against a schema."""
         import pyarrow as pa
 
@@ -54,7 +85,9 @@ class Reader:
 
         source = checked()
         stream = pa.RecordBatchReader.from_batches(arrow_schema, source)
-        reader = Reader(InputStream(stream.__arrow_c_stream__()), getattr(batches, "close", None))
+        reader = Reader(
+            InputStream(stream.__arrow_c_stream__()), getattr(batches, "close", None), position
+        )
         holder.append(reader)
         return reader
 
@@ -79,6 +112,32 @@ def _conform(batch: Any, wanted: Any, expected: Schema, number: int) -> Any:
     return pa.RecordBatch.from_arrays(batch.columns, schema=wanted)
 
 
+class Poller(ABC):
+    """One pass over a partition whose rows arrive over time. Used by one thread at a time.
+
+    Attributes
+    ----------
+    ended
+        No row will ever come any more.
+    """
+
+    ended: bool = False
+
+    @abstractmethod
+    def poll(self, timeout_s: float) -> Any:
+        """The next rows as a pyarrow RecordBatch of the wanted columns; None when none has come.
+
+        Waits at most ``timeout_s`` for the first row and does not wait for more.
+        """
+
+    @abstractmethod
+    def position(self) -> Position:
+        """Where a new poller must start to get the rows after those handed out so far."""
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of what stands behind it."""
+
+
 class Source(ABC):
     """Rows from outside, as a description that can be opened.
 
@@ -90,42 +149,109 @@ class Source(ABC):
         Whether rows arrive over time, so that results must not wait for more of them.
     prunes_columns
         Whether ``open(columns)`` reads just those.
+    replayable
+        Whether ``open(position=...)`` gives the same rows in the same order as the pass that told
+        the position: what exactly-once needs of a source.
     """
 
     name: str = "source"
     live: bool = False
     prunes_columns: bool = False
+    replayable: bool = False
 
     @abstractmethod
     def schema(self) -> Any:
         """An object with ``__arrow_c_schema__``, before anything is read."""
 
+    def partitions(self) -> Sequence[str]:
+        """Names of the partitions; the same ones after a restart, perhaps with new ones added."""
+        return ("0",)
+
     @abstractmethod
-    def open(self, columns: Sequence[str] | None) -> Reader:
-        """Start a pass; columns: those wanted in schema order, None for all."""
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader | Poller:
+        """Start a pass over a partition.
+
+        Parameters
+        ----------
+        columns
+            Those wanted, in schema order; None for all.
+        partition
+            One of `partitions`.
+        position
+            What `Reader.position` or `Poller.position` told; None for the beginning.
+        """
+
+    def committed(self, positions: Mapping[str, Position]) -> None:  # noqa: B027
+        """A checkpoint with these positions (by partition) was decided: for offsets of groups."""
 
     def estimated_rows(self) -> int | None:
         """How many rows there will be, if that is cheap to know."""
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class SinkContext:
+    """What a sink may know about its job.
+
+    Attributes
+    ----------
+    job
+        Name of the job: what tells its epochs from those of other jobs in the same target.
+    storage
+        The checkpoints' place; a sink may stage files there under ``staging/``. None: the run has
+        no checkpoints, is one epoch, and starts again from the beginning when it fails.
+    """
+
+    job: str
+    storage: Storage | None = None
+
+
 class Sink(ABC):
-    """Where result batches go: ``open``, ``write``..., then ``commit``, or ``abort`` on failure."""
+    """Where result batches go; see the module for the order of calls.
+
+    Attributes
+    ----------
+    name
+        What errors and plans call it.
+    guarantee
+        ``"exactly-once"`` when what `commit` made visible is there once whatever crashes, else
+        ``"at-least-once"``.
+    """
 
     name: str = "sink"
+    guarantee: Guarantee = "at-least-once"
 
-    def open(self, schema: Schema) -> None:  # noqa: B027
+    def open(self, schema: Schema, context: SinkContext) -> None:  # noqa: B027
         """Get ready for rows of this schema."""
+
+    def recover(self, epoch: int, token: Any) -> None:  # noqa: B027
+        """Finish ``commit(epoch, token)``, the last one decided, and discard whatever is staged.
+
+        Called once after `open`, with epoch 0 and token None when none was decided.
+        """
 
     @abstractmethod
     def write(self, batches: BatchList) -> None:
         """Take result batches; they may be kept."""
 
-    def commit(self) -> None:  # noqa: B027
-        """The run succeeded: make the output visible."""
+    def prepare(self, epoch: int) -> Any:
+        """Stage what was written since the last call, durably; answers a token (a JSON value)."""
+        return None
+
+    def commit(self, epoch: int, token: Any) -> None:  # noqa: B027
+        """Make a prepared epoch visible; harmless when it is already."""
+
+    def close(self) -> None:  # noqa: B027
+        """The job has ended well: let go."""
 
     def abort(self, error: BaseException) -> None:  # noqa: B027
-        """The run failed: keep what was written, marked as incomplete."""
+        """The run failed: keep what was committed; what was staged may stay for `recover`."""
 
 
 def fail_as(kind: type[PystreamError], text: str, cause: BaseException) -> PystreamError:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pystream._native.arrow import BatchList, Memory
-from pystream.connectors.base import Sink, fail_as
+from pystream.connectors.base import Sink, SinkContext, fail_as
 from pystream.errors import StageError
 from pystream.plan.schema import Schema
 
@@ -41,7 +41,7 @@ class MemorySink(Sink):
         self._memory = memory
         self.batches: BatchList | None = None
 
-    def open(self, schema: Schema) -> None:
+    def open(self, schema: Schema, context: SinkContext) -> None:
         self.batches = BatchList(self._memory, schema)
 
     def write(self, batches: BatchList) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pystream._native.arrow import BatchList
-from pystream.connectors.base import Sink, fail_as
+from pystream.connectors.base import Sink, SinkContext, fail_as
 from pystream.errors import InvalidError, SinkError
 from pystream.plan.schema import Schema
 
@@ -41,7 +41,7 @@ class _FileSink(Sink):
     def _open_writer(self, path: str, schema: Any) -> Any:
         """A pyarrow writer with write_table and close."""
 
-    def open(self, schema: Schema) -> None:
+    def open(self, schema: Schema, context: SinkContext) -> None:
         import pyarrow as pa
 
         self._schema = pa.schema(schema)
@@ -74,10 +74,12 @@ class _FileSink(Sink):
                 raise fail_as(SinkError, text, failure) from failure
         self._waiting, self._waiting_rows = [], 0
 
-    def commit(self) -> None:
+    def prepare(self, epoch: int) -> None:
         self._flush()
         self._writer.close()
         self._writer = None
+
+    def commit(self, epoch: int, token: Any) -> None:
         os.replace(self._partial, self.path)
 
     def abort(self, error: BaseException) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pystream.connectors.base import Reader, Source, fail_as
+from pystream.connectors.base import Position, Reader, Source, fail_as
 from pystream.errors import InvalidError, PystreamError, SchemaError, SourceError
 from pystream.plan.schema import Schema
 
@@ -97,7 +97,13 @@ class ParquetSource(_FileSource):
 
         return pq.read_schema(file)
 
-    def open(self, columns: Sequence[str] | None) -> Reader:
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader:
         import pyarrow as pa
 
         names = list(self._schema.names if columns is None else columns)
@@ -166,7 +172,13 @@ class CsvSource(_FileSource):
         with self._open_file(file, self._types) as reader:
             return reader.schema
 
-    def open(self, columns: Sequence[str] | None) -> Reader:
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader:
         return Reader.of_batches(self._schema, self._batches())
 
     def _batches(self) -> Iterator[Any]:
@@ -193,7 +205,13 @@ class IpcSource(_FileSource):
         with pa.memory_map(file) as mapped:
             return _ipc_reader(mapped).schema
 
-    def open(self, columns: Sequence[str] | None) -> Reader:
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader:
         return Reader.of_batches(self._schema, self._batches())
 
     def _batches(self) -> Iterator[Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pystream.connectors.base import Reader, Source
+from pystream.connectors.base import Position, Reader, Source
 from pystream.errors import InvalidError
 
 __all__ = ["GeneratorSource", "to_arrow_schema"]
@@ -76,7 +76,13 @@ class GeneratorSource(Source):
     def schema(self) -> Any:
         return self._schema
 
-    def open(self, columns: Sequence[str] | None) -> Reader:
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader:
         return Reader.of_batches(self._schema, self._batches())
 
     def _batches(self) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pystream._native.arrow import InputStream
-from pystream.connectors.base import Reader, Source
+from pystream.connectors.base import Position, Reader, Source
 from pystream.errors import InvalidError, SchemaError, SourceError
 from pystream.plan.schema import Schema
 
@@ -54,7 +54,13 @@ class _StreamSource(Source):
     def schema(self) -> Schema:
         return self._schema
 
-    def open(self, columns: Sequence[str] | None) -> Reader:
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader:
         first, self._first = self._first, None
         if first is not None:
             return Reader(first)
@@ -154,7 +160,13 @@ class _IteratorSource(Source):
     def schema(self) -> Any:
         return self._schema
 
-    def open(self, columns: Sequence[str] | None) -> Reader:
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader:
         batches, self._batches = self._batches, None
         if batches is None:
             raise SourceError(

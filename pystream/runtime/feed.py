@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pystream._native.engine import Engine
 from pystream.connectors.base import Reader, fail_as
-from pystream.errors import PystreamError, SourceError
+from pystream.errors import PystreamError, SourceError, UnsupportedError
 from pystream.plan.logical import SourceNode
 from pystream.plan.lower import Input
 
@@ -26,7 +26,10 @@ class Feed:
         """The reader, opened on first use."""
         if self.reader is None:
             try:
-                self.reader = self.source.open(self._columns)
+                reader = self.source.open(self._columns)
+                if not isinstance(reader, Reader):
+                    raise UnsupportedError(f"source {self.source.name!r} cannot be pulled")
+                self.reader = reader
             except PystreamError:
                 raise
             except Exception as failure:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pystream._native.arrow import Memory
-from pystream.connectors.base import Sink
+from pystream.connectors.base import Sink, SinkContext
 from pystream.connectors.callback import MemorySink
 from pystream.errors import CancelledError, InvalidError
 from pystream.plan.logical import LogicalNode
@@ -49,7 +49,8 @@ class Job:
         driver = Driver(node, parallelism=parallelism, memory=memory, name=name)
         self._run = Run(driver, MemorySink(memory) if sink is None else sink, progress, name)
         try:
-            self._run.sink.open(driver.schema)
+            self._run.sink.open(driver.schema, SinkContext(name))
+            self._run.sink.recover(0, None)
         except BaseException:
             driver.close()
             raise

@@ -34,7 +34,8 @@ class Run:
         """Run to the end; never raises, see `error`."""
         try:
             self._loop()
-            self.sink.commit()
+            self.sink.commit(1, self.sink.prepare(1))
+            self.sink.close()
             self.status = "stopped" if self.driver.stopping else "finished"
         except BaseException as error:
             self._fail(error)

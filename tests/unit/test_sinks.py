@@ -88,13 +88,13 @@ def test_a_sink_of_ones_own():
     class Log(Sink):
         name = "log"
 
-        def open(self, schema):
+        def open(self, schema, context):
             events.append(("open", schema.names))
 
         def write(self, batches):
             events.append(("write", pa.table(batches).num_rows))
 
-        def commit(self):
+        def commit(self, epoch, token):
             events.append(("commit",))
 
         def abort(self, error):

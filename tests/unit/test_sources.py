@@ -288,7 +288,7 @@ def test_a_source_of_ones_own():
         def schema(self):
             return pa.schema([("x", pa.int64())])
 
-        def open(self, columns):
+        def open(self, columns, *, partition="0", position=None):
             batches = (pa.record_batch({"x": [i]}) for i in range(3))
             return Reader.of_batches(self.schema(), batches)
 
@@ -302,7 +302,7 @@ def test_a_source_that_cannot_open():
         def schema(self):
             return pa.schema([("x", pa.int64())])
 
-        def open(self, columns):
+        def open(self, columns, *, partition="0", position=None):
             raise PermissionError("no entry")
 
     with pytest.raises(SourceError, match="'closed' cannot be opened: PermissionError: no entry"):

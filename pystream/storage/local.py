@@ -1,0 +1,160 @@
+"""Files of a local directory: fsync before rename, directories fsynced, locks by the kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pystream.storage.base import Output, Storage
+
+__all__ = ["LocalStorage"]
+
+_TEMPORARY = ".tmp-"
+
+
+class LocalStorage(Storage):
+    """A directory, made when something is first written."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).absolute()
+        self.url = str(self.root)
+
+    def path(self, name: str) -> Path:
+        """Where a file is."""
+        return self.root / name
+
+    def read(self, name: str) -> bytes:
+        return self.path(name).read_bytes()
+
+    def read_versioned(self, name: str) -> tuple[bytes, str]:
+        with open(self.path(name), "rb") as file:
+            return file.read(), _version(os.fstat(file.fileno()))
+
+    def open_input(self, name: str) -> Any:
+        import pyarrow as pa
+
+        path = self.path(name)
+        return pa.memory_map(os.fspath(path)) if path.stat().st_size else pa.BufferReader(b"")
+
+    def size(self, name: str) -> int:
+        return self.path(name).stat().st_size
+
+    def open_output(self, name: str) -> Output:
+        return _LocalOutput(self._prepare(name))
+
+    def create(self, name: str, data: bytes) -> bool:
+        path = self._prepare(name)
+        temporary = _write_aside(path, data)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(temporary)
+        sync_directory(path.parent)
+        return True
+
+    def replace(self, name: str, data: bytes, version: str) -> str | None:
+        path = self._prepare(name)
+        with _locked(path.with_name(f".{path.name}.lock")):
+            try:
+                if _version(path.stat()) != version:
+                    return None
+            except FileNotFoundError:
+                return None
+            temporary = _write_aside(path, data)
+            new = _version(temporary.stat())
+            os.replace(temporary, path)
+            sync_directory(path.parent)
+            return new
+
+    def list(self, prefix: str = "") -> list[str]:
+        folder = self.root / prefix.rpartition("/")[0]
+        found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+        names = (p.relative_to(self.root).as_posix() for p in found)
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def delete(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(name))
+
+    def _prepare(self, name: str) -> Path:
+        path = self.path(name)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (path.parent, *path.parent.parents):
+                sync_directory(folder)
+                if folder == self.root.parent:
+                    break
+        return path
+
+
+class _LocalOutput(Output):
+    """Written beside its final name, renamed when closed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = _beside(path)
+        self._file: Any = open(self._temporary, "xb", buffering=0)  # noqa: SIM115
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view):
+            done += self._file.write(view[done:])
+        return done
+
+    def close(self) -> None:
+        if self._file is None:
+            return
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        os.replace(self._temporary, self._path)
+        sync_directory(self._path.parent)
+
+    def discard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{_TEMPORARY}{path.name}.{uuid.uuid4().hex}")
+
+
+def _write_aside(path: Path, data: bytes) -> Path:
+    temporary = _beside(path)
+    with open(temporary, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def _version(status: os.stat_result) -> str:
+    """Every replacement is a new file, so its inode and time tell versions apart."""
+    return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with open(path, "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def sync_directory(path: Path) -> None:
+    """Make names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
