@@ -7,6 +7,7 @@
 #define PYSTREAM_H
 
 #include "arrow/batch.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "expr/program.h"
 #include "runtime/engine.h"

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """pystream.h as Cython sees it, in the order of the headers, and the one way native errors rise."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 
 cdef extern from "pystream.h" nogil:
@@ -18,6 +18,9 @@ cdef extern from "pystream.h" nogil:
         ps_status status
         char operator_name[48]
         char text[480]
+
+    # base/crc32c.h
+    uint32_t ps_crc32c(uint32_t value, const void *data, size_t size)
 
     # base/mem.h
     ctypedef struct ps_mem:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 
 from pystream._native import core
@@ -45,3 +46,19 @@ def test_forcing_by_environment(name):
     else:
         assert done.returncode != 0
         assert "mmx" in done.stderr
+
+
+def test_crc32c():
+    assert core.crc32c(b"123456789") == 0xE3069283
+    assert core.crc32c(b"") == 0
+    long = bytes(range(256)) * 1000
+    assert core.crc32c(long[1000:], core.crc32c(long[:1000])) == core.crc32c(long)
+    for buffer in (bytearray(long), memoryview(long), pa.py_buffer(long)):
+        assert core.crc32c(buffer) == core.crc32c(long)
+
+
+def test_crc32c_wants_contiguous_bytes():
+    with pytest.raises(TypeError, match="bytes-like"):
+        core.crc32c("text")
+    with pytest.raises(BufferError):
+        core.crc32c(memoryview(b"abcd")[::2])
