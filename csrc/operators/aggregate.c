@@ -425,6 +425,13 @@ static ps_status on_watermark(ps_operator *op, int64_t watermark, ps_error *err)
     return PS_OK;
 }
 
+/* The windows that its watermark has closed leave first. */
+static ps_status on_idle(ps_operator *op, bool idle, ps_error *err)
+{
+    PS_TRY(aggregate_finish_pending((aggregate *)op, err));
+    return ps_emit_idle(op, idle, err);
+}
+
 static ps_status on_end(ps_operator *op, ps_error *err)
 {
     aggregate *self = (aggregate *)op;
@@ -467,6 +474,7 @@ static const ps_operator_calls CALLS = {
     .name = "aggregate",
     .on_batch = on_batch,
     .on_watermark = on_watermark,
+    .on_idle = on_idle,
     .on_barrier = aggregate_on_barrier,
     .on_end = on_end,
     .resume = aggregate_resume,

@@ -138,6 +138,11 @@ static ps_status on_watermark(ps_operator *self, int64_t watermark, ps_error *er
     return broadcast(self, &(ps_message){.kind = PS_MESSAGE_WATERMARK, .value = watermark}, err);
 }
 
+static ps_status on_idle(ps_operator *self, bool idle, ps_error *err)
+{
+    return broadcast(self, &(ps_message){.kind = PS_MESSAGE_IDLE, .value = idle}, err);
+}
+
 static ps_status on_barrier(ps_operator *self, int64_t epoch, ps_error *err)
 {
     return broadcast(self, &(ps_message){.kind = PS_MESSAGE_BARRIER, .value = epoch}, err);
@@ -179,6 +184,7 @@ static const ps_operator_calls calls = {
     .name = "exchange",
     .on_batch = on_batch,
     .on_watermark = on_watermark,
+    .on_idle = on_idle,
     .on_barrier = on_barrier,
     .on_end = on_end,
     .close = close_exchange,

@@ -59,6 +59,20 @@ ps_status ps_emit_watermark(ps_operator *op, int64_t watermark, ps_error *err)
     return stamp(op->next, op->next->calls->on_watermark(op->next, watermark, err), err);
 }
 
+static ps_status receive_idle(ps_operator *op, bool idle, ps_error *err)
+{
+    if (op->calls->on_idle == NULL) {
+        return ps_emit_idle(op, idle, err);
+    }
+    return stamp(op, op->calls->on_idle(op, idle, err), err);
+}
+
+ps_status ps_emit_idle(ps_operator *op, bool idle, ps_error *err)
+{
+    op->emitted++;
+    return receive_idle(op->next, idle, err);
+}
+
 ps_status ps_emit_barrier(ps_operator *op, int64_t epoch, ps_error *err)
 {
     op->emitted++;
@@ -84,6 +98,7 @@ ps_status ps_deliver(ps_operator *first, const ps_message *message, ps_error *er
     }
     case PS_MESSAGE_WATERMARK:
         return stamp(first, calls->on_watermark(first, message->value, err), err);
+    case PS_MESSAGE_IDLE: return receive_idle(first, message->value != 0, err);
     case PS_MESSAGE_BARRIER:
         return stamp(first, calls->on_barrier(first, message->value, err), err);
     case PS_MESSAGE_END: return stamp(first, calls->on_end(first, err), err);

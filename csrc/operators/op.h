@@ -6,6 +6,8 @@
  *   on_batch      rows in (batch borrowed for the call: retain it to keep it; selection may be
  *                 NULL)
  *   on_watermark  no row below this time comes any more; PS_TIME_MAX: none comes at all
+ *   on_idle       nobody is to wait for the watermark of this input; false: it is awake again.
+ *                 NULL: passed on
  *   on_barrier    write the state as batches with ps_snapshot_add, then pass the barrier on
  *   on_end        the input has ended (after its watermark PS_TIME_MAX): pass it on
  *   resume        do one bounded part of the work that on_watermark left (emission); *more says
@@ -14,9 +16,9 @@
  *                 rows of key groups this shard owns. NULL: stateless
  *   close         free everything
  *
- * on_watermark, on_barrier and on_end are passed on by the operator itself (ps_emit_*), which lets
- * it hold them back until its own output is out. An operator that has work left and gets another
- * message finishes that work first, so chunked stepping never changes an answer.
+ * on_watermark, on_idle, on_barrier and on_end are passed on by the operator itself (ps_emit_*),
+ * which lets it hold them back until its own output is out. An operator that has work left and gets
+ * another message finishes that work first, so chunked stepping never changes an answer.
  * Results leave by ps_emit_batch: at most PS_BATCH_ROWS_MAX rows a batch.
  */
 #ifndef PS_OPERATORS_OP_H
@@ -33,6 +35,7 @@ typedef struct ps_operator_calls {
     ps_status (*on_batch)(ps_operator *self, ps_batch *batch, ps_selection *selection,
                           ps_error *err);
     ps_status (*on_watermark)(ps_operator *self, int64_t watermark, ps_error *err);
+    ps_status (*on_idle)(ps_operator *self, bool idle, ps_error *err);
     ps_status (*on_barrier)(ps_operator *self, int64_t epoch, ps_error *err);
     ps_status (*on_end)(ps_operator *self, ps_error *err);
     ps_status (*resume)(ps_operator *self, bool *more, ps_error *err);
@@ -101,6 +104,7 @@ static inline int64_t ps_stat_get(const _Atomic int64_t *counter)
 PS_MUST_CHECK ps_status ps_emit_batch(ps_operator *op, ps_batch *batch, ps_selection *selection,
                                       ps_error *err);
 PS_MUST_CHECK ps_status ps_emit_watermark(ps_operator *op, int64_t watermark, ps_error *err);
+PS_MUST_CHECK ps_status ps_emit_idle(ps_operator *op, bool idle, ps_error *err);
 PS_MUST_CHECK ps_status ps_emit_barrier(ps_operator *op, int64_t epoch, ps_error *err);
 PS_MUST_CHECK ps_status ps_emit_end(ps_operator *op, ps_error *err);
 /* For on_barrier: hands one batch of state to the task (retained by it). */

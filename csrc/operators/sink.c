@@ -39,6 +39,13 @@ static ps_status on_watermark(ps_operator *self, int64_t watermark, ps_error *er
     return send(self, &(ps_message){.kind = PS_MESSAGE_WATERMARK, .value = watermark}, err);
 }
 
+/* Whoever takes results waits for no watermark. */
+static ps_status on_idle(ps_operator *self, bool idle, ps_error *err)
+{
+    (void)self, (void)idle, (void)err;
+    return PS_OK;
+}
+
 static ps_status on_barrier(ps_operator *self, int64_t epoch, ps_error *err)
 {
     return send(self, &(ps_message){.kind = PS_MESSAGE_BARRIER, .value = epoch}, err);
@@ -59,6 +66,7 @@ static const ps_operator_calls calls = {
     .name = "sink",
     .on_batch = on_batch,
     .on_watermark = on_watermark,
+    .on_idle = on_idle,
     .on_barrier = on_barrier,
     .on_end = on_end,
     .close = close_sink,

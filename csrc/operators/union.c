@@ -38,6 +38,12 @@ static ps_status port_on_watermark(ps_operator *self, int64_t watermark, ps_erro
     return port_merge(self, &message, err);
 }
 
+static ps_status port_on_idle(ps_operator *self, bool idle, ps_error *err)
+{
+    const ps_message message = {.kind = PS_MESSAGE_IDLE, .value = idle};
+    return port_merge(self, &message, err);
+}
+
 static ps_status port_on_barrier(ps_operator *self, int64_t epoch, ps_error *err)
 {
     const ps_message message = {.kind = PS_MESSAGE_BARRIER, .value = epoch};
@@ -65,6 +71,7 @@ static const ps_operator_calls port_calls = {
     .name = "union",
     .on_batch = ps_emit_batch,
     .on_watermark = port_on_watermark,
+    .on_idle = port_on_idle,
     .on_barrier = port_on_barrier,
     .on_end = port_on_end,
 };

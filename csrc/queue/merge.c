@@ -25,19 +25,34 @@ void ps_merge_fini(ps_merge *merge)
     }
 }
 
-/* The least watermark of all channels, if it is news. */
+/* What the channels' watermarks and idleness mean for the whole, as far as it is news. */
 static int32_t advance(ps_merge *merge, ps_message *out)
 {
     int64_t least = PS_TIME_MAX;
+    int32_t live_count = 0;
+    int32_t awake_count = 0;
     for (int32_t i = 0; i < merge->channel_count; i++) {
-        least = ps_min_i64(least, merge->channels[i].watermark);
+        const ps_merge_channel *const channel = &merge->channels[i];
+        if (channel->watermark == PS_TIME_MAX) {
+            continue; /* no row comes from it any more */
+        }
+        live_count++;
+        if (!channel->idle) {
+            awake_count++;
+            least = ps_min_i64(least, channel->watermark);
+        }
     }
-    if (least <= merge->watermark) {
-        return 0;
+    int32_t count = 0;
+    const bool idle = live_count > 0 && awake_count == 0;
+    if (idle != merge->idle) {
+        merge->idle = idle;
+        out[count++] = (ps_message){.kind = PS_MESSAGE_IDLE, .value = idle};
     }
-    merge->watermark = least;
-    *out = (ps_message){.kind = PS_MESSAGE_WATERMARK, .value = least};
-    return 1;
+    if (!idle && least > merge->watermark) {
+        merge->watermark = least;
+        out[count++] = (ps_message){.kind = PS_MESSAGE_WATERMARK, .value = least};
+    }
+    return count;
 }
 
 /* The barrier, once every channel that still lives has delivered it. */
@@ -65,6 +80,7 @@ int32_t ps_merge_apply(ps_merge *merge, int32_t channel, const ps_message *messa
     case PS_MESSAGE_WATERMARK:
         from->watermark = ps_max_i64(from->watermark, message->value);
         return advance(merge, out);
+    case PS_MESSAGE_IDLE: from->idle = message->value != 0; return advance(merge, out);
     case PS_MESSAGE_BARRIER:
         PS_ASSERT(merge->barrier_count == 0 || merge->epoch == message->value);
         merge->epoch = message->value;

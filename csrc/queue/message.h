@@ -1,8 +1,11 @@
-/* message.h -- what travels between operators and through rings: batch, watermark, barrier or end.
+/* message.h -- what travels between operators and through rings: batch, watermark, idleness,
+ * barrier or end.
  *
  * A batch message owns one reference to its batch and, when only some rows are meant, one to the
  * selection. Order on an edge is the order of meaning: a watermark speaks about the batches that
  * come after it, a barrier separates the epochs before and after it, nothing follows an end.
+ * Idle: nobody is to wait for this edge's watermark until it says that it is awake again, which it
+ * does before its next batch.
  */
 #ifndef PS_QUEUE_MESSAGE_H
 #define PS_QUEUE_MESSAGE_H
@@ -13,6 +16,7 @@ typedef enum ps_message_kind {
     PS_MESSAGE_NONE = 0,
     PS_MESSAGE_BATCH,
     PS_MESSAGE_WATERMARK,
+    PS_MESSAGE_IDLE,
     PS_MESSAGE_BARRIER,
     PS_MESSAGE_END,
 } ps_message_kind;
@@ -21,7 +25,7 @@ typedef struct ps_message {
     ps_message_kind kind;
     ps_batch *batch;         /* batch */
     ps_selection *selection; /* batch: NULL = all rows */
-    int64_t value;           /* watermark: the time; barrier: the epoch */
+    int64_t value;           /* watermark: the time; idle: 1, awake: 0; barrier: the epoch */
 } ps_message;
 
 /* Rows a batch message means; 0 for the others. */

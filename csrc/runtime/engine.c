@@ -307,6 +307,13 @@ ps_status ps_engine_push_watermark(ps_engine *engine, int32_t input, int64_t wat
     return ps_input_push_watermark(found, watermark, err);
 }
 
+ps_status ps_engine_set_idle(ps_engine *engine, int32_t input, bool idle, ps_error *err)
+{
+    ps_input *found;
+    PS_TRY(find_input(engine, input, &found, err));
+    return ps_input_set_idle(found, idle, err);
+}
+
 ps_status ps_engine_finish_input(ps_engine *engine, int32_t input, ps_error *err)
 {
     ps_input *found;

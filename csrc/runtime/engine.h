@@ -54,6 +54,11 @@ PS_API PS_MUST_CHECK ps_status ps_engine_push_batch(ps_engine *engine, int32_t i
 /* A watermark for an input that makes none of its own (results of an upstream engine). */
 PS_API PS_MUST_CHECK ps_status ps_engine_push_watermark(ps_engine *engine, int32_t input,
                                                         int64_t watermark, ps_error *err);
+/* Nothing is known to come on this input for now: until its next row its watermark takes no part
+ * in the least of a union, which stays while every input is idle. It never goes back: rows of an
+ * input that wakes behind it may be late. In order with what was pushed. */
+PS_API PS_MUST_CHECK ps_status ps_engine_set_idle(ps_engine *engine, int32_t input, bool idle,
+                                                  ps_error *err);
 /* No more comes on this input: its watermark becomes PS_TIME_MAX. */
 PS_API PS_MUST_CHECK ps_status ps_engine_finish_input(ps_engine *engine, int32_t input,
                                                       ps_error *err);

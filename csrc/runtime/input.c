@@ -43,6 +43,17 @@ static ps_status check_open(const ps_input *input, ps_error *err)
     return PS_OK;
 }
 
+ps_status ps_input_set_idle(ps_input *input, bool idle, ps_error *err)
+{
+    if (input->finished || input->idle == idle) {
+        return PS_OK;
+    }
+    const ps_message message = {.kind = PS_MESSAGE_IDLE, .value = idle};
+    PS_TRY(ps_fifo_put(&input->waiting, &message, err));
+    input->idle = idle;
+    return PS_OK;
+}
+
 static ps_status wait_batch(ps_input *input, ps_batch *batch, ps_error *err)
 {
     const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
@@ -74,6 +85,7 @@ static ps_status cut(ps_input *input, ps_batch *batch, ps_error *err)
     if (batch->length == 0) {
         return PS_OK;
     }
+    PS_TRY(ps_input_set_idle(input, false, err)); /* a row wakes it */
     if (batch->length <= PS_INPUT_ROWS) {
         return wait_batch(input, batch, err);
     }

@@ -15,6 +15,7 @@ typedef struct ps_input {
     const bool *wanted; /* columns anything looks at; NULL: all */
     ps_fifo waiting;
     int64_t watermark;              /* last one offered */
+    bool idle;                      /* last told */
     bool finished;                  /* its end was offered */
     bool ended;                     /* its end was processed */
     const ArrowArrayStream *stream; /* whose schema was checked last, */
@@ -29,6 +30,7 @@ void ps_input_fini(ps_input *input); /* a zeroed input is allowed */
 PS_MUST_CHECK ps_status ps_input_push(ps_input *input, ArrowArray *array, ps_error *err);
 PS_MUST_CHECK ps_status ps_input_push_batch(ps_input *input, ps_batch *batch, ps_error *err);
 PS_MUST_CHECK ps_status ps_input_push_watermark(ps_input *input, int64_t watermark, ps_error *err);
+PS_MUST_CHECK ps_status ps_input_set_idle(ps_input *input, bool idle, ps_error *err);
 PS_MUST_CHECK ps_status ps_input_finish(ps_input *input, ps_error *err);
 PS_MUST_CHECK ps_status ps_input_push_barrier(ps_input *input, int64_t epoch, ps_error *err);
 

@@ -113,6 +113,7 @@ cdef extern from "pystream.h" nogil:
         PS_MESSAGE_NONE
         PS_MESSAGE_BATCH
         PS_MESSAGE_WATERMARK
+        PS_MESSAGE_IDLE
         PS_MESSAGE_BARRIER
         PS_MESSAGE_END
     ctypedef struct ps_message:
@@ -173,6 +174,7 @@ cdef extern from "pystream.h" nogil:
     ps_status ps_engine_push_batch(ps_engine *engine, int32_t input, ps_batch *batch, ps_error *err)
     ps_status ps_engine_push_watermark(ps_engine *engine, int32_t input, int64_t watermark,
                                        ps_error *err)
+    ps_status ps_engine_set_idle(ps_engine *engine, int32_t input, bint idle, ps_error *err)
     ps_status ps_engine_finish_input(ps_engine *engine, int32_t input, ps_error *err)
     ps_status ps_engine_drive(ps_engine *engine, int32_t input, ArrowArrayStream *stream,
                               int64_t budget_rows, int64_t output_rows, int64_t timeout_ns,

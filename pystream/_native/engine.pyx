@@ -11,7 +11,8 @@ from pystream._native._c cimport (
     ps_engine_drive, ps_engine_failure, ps_engine_finish_input, ps_engine_memory_peak,
     ps_engine_memory_used, ps_engine_metrics, ps_engine_metrics_count, ps_engine_poll,
     ps_engine_push, ps_engine_push_batch, ps_engine_push_watermark, ps_engine_release,
-    ps_engine_restore, ps_engine_state_batch, ps_engine_state_count, ps_engine_work,
+    ps_engine_restore, ps_engine_set_idle, ps_engine_state_batch, ps_engine_state_count,
+    ps_engine_work,
     ps_engine_worker_count, ps_error, ps_message, ps_message_batch, ps_message_clear,
     ps_operator_metrics, ps_status,
 )
@@ -63,6 +64,11 @@ cdef class Engine:
     def push_watermark(self, int32_t input, int64_t watermark):
         cdef ps_error err
         check(ps_engine_push_watermark(self.ptr, input, watermark, &err), &err)
+
+    def set_idle(self, int32_t input, bint idle):
+        """Whether unions go on without this input's watermark, until its next row."""
+        cdef ps_error err
+        check(ps_engine_set_idle(self.ptr, input, idle, &err), &err)
 
     def finish_input(self, int32_t input):
         cdef ps_error err

@@ -174,6 +174,13 @@ __attribute__((unused)) static ps_status flow_on_watermark(ps_operator *self, in
     return PS_OK;
 }
 
+__attribute__((unused)) static ps_status flow_on_idle(ps_operator *self, bool idle, ps_error *err)
+{
+    (void)err;
+    flow_note((flow_recorder *)self, "i", idle);
+    return PS_OK;
+}
+
 __attribute__((unused)) static ps_status flow_on_barrier(ps_operator *self, int64_t epoch,
                                                          ps_error *err)
 {
@@ -199,6 +206,7 @@ __attribute__((unused)) static const ps_operator_calls flow_recorder_calls = {
     .name = "recorder",
     .on_batch = flow_on_batch,
     .on_watermark = flow_on_watermark,
+    .on_idle = flow_on_idle,
     .on_barrier = flow_on_barrier,
     .on_end = flow_on_end,
     .close = flow_close,

@@ -123,7 +123,7 @@ static void without_keys_everything_goes_to_the_one(void)
     flow_end(mem);
 }
 
-static void watermarks_barriers_and_the_end_go_to_all(void)
+static void all_but_batches_go_to_every_target(void)
 {
     desk d;
     begin(&d, 3);
@@ -136,7 +136,8 @@ static void watermarks_barriers_and_the_end_go_to_all(void)
         for (int32_t kind = PS_MESSAGE_WATERMARK; kind <= PS_MESSAGE_END; kind++) {
             CHECK(ps_fifo_take(&d.outbox.targets[target].waiting, &message));
             CHECK_EQ(message.kind, kind);
-            CHECK_EQ(message.value, kind == PS_MESSAGE_END ? 0 : 8);
+            const int64_t idle = kind == PS_MESSAGE_IDLE ? 1 : 8;
+            CHECK_EQ(message.value, kind == PS_MESSAGE_END ? 0 : idle);
         }
     }
     CHECK_EQ(ps_stat_get(&d.op->stats.watermark), 8);
@@ -203,7 +204,7 @@ int main(void)
     RUN(every_row_goes_once_to_its_owner);
     RUN(a_batch_of_one_owner_travels_whole);
     RUN(without_keys_everything_goes_to_the_one);
-    RUN(watermarks_barriers_and_the_end_go_to_all);
+    RUN(all_but_batches_go_to_every_target);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
     RUN(shards_split_the_key_groups_evenly);
     return 0;

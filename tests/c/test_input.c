@@ -40,6 +40,36 @@ static void large_arrays_are_cut(void)
     flow_end(mem);
 }
 
+static void a_row_wakes_an_idle_input_before_it(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_input input;
+    open_input(&input, mem);
+    ps_batch *const empty = flow_batch(mem, 0, 0, 3);
+    ps_batch *const batch = flow_batch(mem, 2 * PS_INPUT_ROWS, 0, 3);
+    CHECK_OK(ps_input_set_idle(&input, false, NULL)); /* no news */
+    CHECK_OK(ps_input_set_idle(&input, true, NULL));
+    CHECK_OK(ps_input_set_idle(&input, true, NULL));
+    CHECK_OK(ps_input_push_batch(&input, empty, NULL)); /* no row in it */
+    CHECK_OK(ps_input_push_batch(&input, batch, NULL));
+    const ps_message_kind want[] = {PS_MESSAGE_IDLE, PS_MESSAGE_IDLE, PS_MESSAGE_BATCH,
+                                    PS_MESSAGE_BATCH};
+    for (int32_t i = 0; i < 4; i++) {
+        ps_message message;
+        CHECK(ps_fifo_take(&input.waiting, &message));
+        CHECK_EQ(message.kind, want[i]);
+        CHECK_EQ(message.value, i == 0);
+        ps_message_clear(&message);
+    }
+    CHECK_OK(ps_input_finish(&input, NULL));
+    CHECK_OK(ps_input_set_idle(&input, true, NULL)); /* it is over: nobody waits for it anyway */
+    CHECK_EQ(input.waiting.count, 2);
+    ps_batch_release(empty);
+    ps_batch_release(batch);
+    ps_input_fini(&input);
+    flow_end(mem);
+}
+
 static void a_refused_cut_takes_back_what_it_put(void)
 {
     ps_mem *const mem = flow_begin();
@@ -125,6 +155,7 @@ static void streams_are_checked_and_pulled(void)
 int main(void)
 {
     RUN(large_arrays_are_cut);
+    RUN(a_row_wakes_an_idle_input_before_it);
     RUN(a_refused_cut_takes_back_what_it_put);
     RUN(nothing_follows_the_end);
     RUN(streams_are_checked_and_pulled);

@@ -65,6 +65,44 @@ static void an_end_counts_as_every_barrier(void)
     flow_end(mem);
 }
 
+static void idle_channels_are_left_out(void)
+{
+    ps_mem *const mem = flow_begin();
+    CHECK_OK(ps_merge_init(&merge, mem, 3, NULL));
+    expect(0, PS_MESSAGE_WATERMARK, 10, 0, none);
+    expect(1, PS_MESSAGE_WATERMARK, 5, 0, none);
+    expect(2, PS_MESSAGE_IDLE, 1, 1, (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 5}});
+    expect(1, PS_MESSAGE_IDLE, 1, 1, (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 10}});
+    expect(1, PS_MESSAGE_WATERMARK, 20, 0, none); /* it still counts when it wakes */
+    expect(2, PS_MESSAGE_IDLE, 0, 0, none);       /* behind: the watermark stays */
+    expect(2, PS_MESSAGE_WATERMARK, 3, 0, none);
+    expect(0, PS_MESSAGE_WATERMARK, 30, 0, none); /* and waits for it */
+    expect(2, PS_MESSAGE_IDLE, 1, 1, (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 30}});
+    ps_merge_fini(&merge);
+    flow_end(mem);
+}
+
+static void when_all_are_idle_the_whole_is(void)
+{
+    const ps_message falls_idle = {PS_MESSAGE_IDLE, 0, 0, 1}, wakes = {PS_MESSAGE_IDLE, 0, 0, 0};
+    ps_mem *const mem = flow_begin();
+    CHECK_OK(ps_merge_init(&merge, mem, 2, NULL));
+    expect(0, PS_MESSAGE_WATERMARK, 10, 0, none);
+    expect(1, PS_MESSAGE_WATERMARK, 5, 1, (ps_message[]){{PS_MESSAGE_WATERMARK, 0, 0, 5}});
+    expect(0, PS_MESSAGE_IDLE, 1, 0, none);
+    expect(1, PS_MESSAGE_IDLE, 1, 1, &falls_idle); /* the watermark stays at 5 */
+    expect(0, PS_MESSAGE_IDLE, 0, 2, (ps_message[]){wakes, {PS_MESSAGE_WATERMARK, 0, 0, 10}});
+    /* What ends is not waited for, and does not end the others: what is left is idle. */
+    expect(0, PS_MESSAGE_WATERMARK, PS_TIME_MAX, 1, &falls_idle);
+    expect(0, PS_MESSAGE_END, 0, 0, none);
+    expect(1, PS_MESSAGE_BARRIER, 1, 1, (ps_message[]){{PS_MESSAGE_BARRIER, 0, 0, 1}});
+    expect(1, PS_MESSAGE_END, 0, 3,
+           (ps_message[]){
+               wakes, {PS_MESSAGE_WATERMARK, 0, 0, PS_TIME_MAX}, {PS_MESSAGE_END, 0, 0, 0}});
+    ps_merge_fini(&merge);
+    flow_end(mem);
+}
+
 static void one_channel_passes_everything(void)
 {
     ps_mem *const mem = flow_begin();
@@ -82,6 +120,8 @@ int main(void)
     RUN(the_least_watermark_goes_on_when_it_grows);
     RUN(a_barrier_waits_for_all_and_holds_its_channel);
     RUN(an_end_counts_as_every_barrier);
+    RUN(idle_channels_are_left_out);
+    RUN(when_all_are_idle_the_whole_is);
     RUN(one_channel_passes_everything);
     return 0;
 }

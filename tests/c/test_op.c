@@ -21,11 +21,12 @@ static void emits_count_and_pass_on(void)
     selection->count = 2;
     CHECK_OK(ps_emit_batch(&first.base, batch, selection, NULL));
     CHECK_OK(ps_emit_watermark(&first.base, 7, NULL));
+    CHECK_OK(ps_emit_idle(&first.base, true, NULL));
     CHECK_OK(ps_emit_barrier(&first.base, 1, NULL));
     CHECK_OK(ps_emit_end(&first.base, NULL));
-    CHECK_STR(last.log, "b10 b2 w7 B1 e0");
+    CHECK_STR(last.log, "b10 b2 w7 i1 B1 e0");
     CHECK_EQ(last.sum, 45 + 13);
-    CHECK_EQ(first.base.emitted, 5);
+    CHECK_EQ(first.base.emitted, 6);
     CHECK_EQ(ps_stat_get(&first.base.stats.rows_out), 12);
     CHECK_EQ(ps_stat_get(&first.base.stats.batches_out), 2);
     CHECK_EQ(ps_stat_get(&first.base.stats.watermark), 7);
@@ -53,10 +54,29 @@ static void deliver_reaches_the_right_call(void)
         message = (ps_message){.kind = (ps_message_kind)kind, .value = 5};
         CHECK_OK(ps_deliver(&last.base, &message, NULL));
     }
-    CHECK_STR(last.log, "b4 w5 B5 e0");
+    CHECK_STR(last.log, "b4 w5 i1 B5 e0");
     ps_error err;
     message.kind = PS_MESSAGE_NONE;
     CHECK_EQ(ps_deliver(&last.base, &message, &err), PS_INTERNAL);
+    flow_close(&last.base);
+    ps_schema_release(schema);
+    flow_end(mem);
+}
+
+static void who_has_no_call_for_idleness_passes_it_on(void)
+{
+    static const ps_operator_calls calls = {.name = "plain"};
+    ps_mem *const mem = flow_begin();
+    ps_schema *const schema = flow_ps_schema(mem);
+    flow_recorder last;
+    flow_recorder_init(&last, mem, schema);
+    ps_operator first;
+    ps_operator_init(&first, &calls, mem, schema, schema);
+    first.next = &last.base;
+    CHECK_OK(ps_deliver(&first, &(ps_message){.kind = PS_MESSAGE_IDLE, .value = 1}, NULL));
+    CHECK_OK(ps_deliver(&first, &(ps_message){.kind = PS_MESSAGE_IDLE, .value = 0}, NULL));
+    CHECK_STR(last.log, "i1 i0");
+    ps_operator_fini(&first);
     flow_close(&last.base);
     ps_schema_release(schema);
     flow_end(mem);
@@ -86,6 +106,7 @@ int main(void)
 {
     RUN(emits_count_and_pass_on);
     RUN(deliver_reaches_the_right_call);
+    RUN(who_has_no_call_for_idleness_passes_it_on);
     RUN(errors_carry_the_name_of_their_operator);
     return 0;
 }

@@ -37,6 +37,38 @@ static void ports_merge(void)
     flow_end(mem);
 }
 
+static void send_idle(ps_operator *port, bool idle)
+{
+    CHECK_OK(ps_deliver(port, &(ps_message){.kind = PS_MESSAGE_IDLE, .value = idle}, NULL));
+}
+
+static void idleness_passes_nested_unions(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_schema *const schema = flow_ps_schema(mem);
+    flow_recorder last;
+    flow_recorder_init(&last, mem, schema);
+    ps_operator *outer, *inner;
+    CHECK_OK(ps_union_create(mem, schema, 2, &outer, NULL));
+    CHECK_OK(ps_union_create(mem, schema, 2, &inner, NULL));
+    outer->next = &last.base;
+    inner->next = ps_union_port(outer, 0);
+    ps_operator *const c = ps_union_port(outer, 1);
+    CHECK_OK(ps_deliver(c, &(ps_message){.kind = PS_MESSAGE_WATERMARK, .value = 8}, NULL));
+    send_idle(ps_union_port(inner, 0), true);
+    CHECK_STR(last.log, ""); /* the other input of the inner one is awake */
+    send_idle(ps_union_port(inner, 1), true);
+    CHECK_STR(last.log, "w8");
+    send_idle(c, true);
+    send_idle(ps_union_port(inner, 1), false);
+    CHECK_STR(last.log, "w8 i1 i0");
+    inner->calls->close(inner);
+    outer->calls->close(outer);
+    flow_close(&last.base);
+    ps_schema_release(schema);
+    flow_end(mem);
+}
+
 static void entered_directly_it_passes_on(void)
 {
     ps_mem *const mem = flow_begin();
@@ -73,6 +105,7 @@ static void refused_memory_is_an_error(void)
 int main(void)
 {
     RUN(ports_merge);
+    RUN(idleness_passes_nested_unions);
     RUN(entered_directly_it_passes_on);
     RUN(refused_memory_is_an_error);
     return 0;
