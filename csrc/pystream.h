@@ -9,6 +9,7 @@
 #include "arrow/batch.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "base/pages.h"
 #include "expr/program.h"
 #include "runtime/engine.h"
 #include "runtime/plan.h"

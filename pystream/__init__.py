@@ -21,7 +21,7 @@ Examples
 {'page': ['cart', 'cart', 'home'], 'clicks': [1, 1, 3]}
 """
 
-from pystream import errors
+from pystream import errors, memory
 from pystream._native.core import check_simd as _check_simd
 from pystream._native.core import version as _version
 from pystream.aggregates import (
@@ -75,6 +75,7 @@ __all__ = [
     "max",
     "max_horizontal",
     "mean",
+    "memory",
     "min",
     "min_horizontal",
     "read_arrow",

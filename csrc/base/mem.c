@@ -1,23 +1,18 @@
 /* mem.c -- the account, and where blocks come from.
  *
  *     below 64 KiB    malloc, aligned by hand: [ .. offset | 64-byte aligned block ]
- *     below 2 MiB     a piece of a region of huge pages, in eight size classes a doubling; freed,
- *                     it is unmapped by itself
- *     from 2 MiB      own mapping on a 2 MiB boundary, in multiples of 2 MiB, huge pages advised
+ *     from 64 KiB     huge pages that all jobs of the process share (pages.h)
  *
- * First touch of a mapping costs more than most loops over it (the system zeroes each page), so
- * freed mappings wait in a small cache of the account, at most CACHE_BYTES in all, and are handed
- * out again; a huge one may be split. Cached bytes do not count as used.
  * Invariant: what a block counts as depends on its size alone, so that sized frees balance.
  * Under AddressSanitizer every block is malloc's, so that it sees each use after free.
  */
 #include "base/mem.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "base/pages.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -32,16 +27,6 @@
 #endif
 
 #define MAPPED_MIN ((size_t)64 << 10)
-#define HUGE_PAGE ((size_t)2 << 20)
-#define CACHE_BYTES ((size_t)64 << 20)
-#define CACHE_SLOTS 64
-#define REGION_MIN ((size_t)4 << 20)
-#define REGION_MAX ((size_t)32 << 20)
-
-typedef struct mapping {
-    uint8_t *start;
-    size_t size_bytes;
-} mapping;
 
 struct ps_mem {
     _Atomic int64_t references;
@@ -51,12 +36,6 @@ struct ps_mem {
     _Atomic int64_t fail_at; /* calls until one fails, 0 = never */
     int64_t budget;          /* 0 = no limit */
     atomic_bool over_budget; /* the budget has refused something */
-    pthread_mutex_t lock;    /* guards the cache and the region */
-    size_t cached_bytes;
-    int32_t cached_count;
-    mapping cached[CACHE_SLOTS]; /* oldest first */
-    mapping region;              /* what is left of the newest one */
-    size_t region_bytes;         /* it began with */
 };
 
 /* --- the account ------------------------------------------------------------------------------ */
@@ -71,10 +50,6 @@ ps_status ps_mem_create(int64_t budget_bytes, ps_mem **out, ps_error *err)
     ps_mem *mem = calloc(1, sizeof(*mem));
     if (mem == NULL) {
         return ps_fail(err, PS_NO_MEMORY, "no memory for the memory account");
-    }
-    if (pthread_mutex_init(&mem->lock, NULL) != 0) {
-        free(mem);
-        return ps_fail(err, PS_NO_MEMORY, "no mutex for the memory account");
     }
     atomic_init(&mem->references, 1);
     mem->budget = budget_bytes;
@@ -96,13 +71,6 @@ void ps_mem_release(ps_mem *mem)
     if (atomic_fetch_sub_explicit(&mem->references, 1, memory_order_acq_rel) != 1) { /* R1 A1 */
         return;
     }
-    for (int32_t i = 0; i < mem->cached_count; i++) {
-        munmap(mem->cached[i].start, mem->cached[i].size_bytes);
-    }
-    if (mem->region.size_bytes > 0) {
-        munmap(mem->region.start, mem->region.size_bytes);
-    }
-    pthread_mutex_destroy(&mem->lock);
     free(mem);
 }
 
@@ -155,12 +123,8 @@ static size_t block_bytes(size_t size)
     if (PS_UNLIKELY(size > SIZE_MAX / 4)) {
         return SIZE_MAX;
     }
-    if (size >= HUGE_PAGE) {
-        return ps_align_up(size, HUGE_PAGE);
-    }
     if (size >= MAPPED_MIN) {
-        const int log2 = 63 - __builtin_clzll(size);
-        return ps_align_up(size, (size_t)1 << (log2 - 3));
+        return ps_pages_round(size);
     }
     return ps_align_up(size == 0 ? 1 : size, 64);
 }
@@ -182,126 +146,6 @@ static void small_free(uint8_t *block)
     free(block - block[-1]);
 }
 
-static void *map_pages(size_t bytes)
-{
-    void *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return start == MAP_FAILED ? NULL : start;
-}
-
-/* A mapping on a huge-page boundary, advised to be made of huge pages. */
-static void *map_huge(size_t bytes)
-{
-    uint8_t *raw = map_pages(bytes + HUGE_PAGE);
-    if (raw == NULL) {
-        return NULL;
-    }
-    uint8_t *start = (uint8_t *)ps_align_up((uintptr_t)raw, HUGE_PAGE);
-    const size_t before = (size_t)(start - raw);
-    if (before > 0) {
-        munmap(raw, before);
-    }
-    if (before < HUGE_PAGE) {
-        munmap(start + bytes, HUGE_PAGE - before);
-    }
-#ifdef MADV_HUGEPAGE
-    (void)madvise(start, bytes, MADV_HUGEPAGE); /* only a wish: nothing depends on it */
-#endif
-    return start;
-}
-
-/* The next piece of the region; a new region, twice as large, when it does not fit. Result columns
- * are first touched here: by huge pages that costs a third. */
-static void *region_take(ps_mem *mem, size_t bytes)
-{
-    uint8_t *piece = NULL;
-    pthread_mutex_lock(&mem->lock);
-    if (mem->region.size_bytes < bytes) {
-        size_t size = mem->region_bytes == 0 ? REGION_MIN : mem->region_bytes * 2;
-        size = size > REGION_MAX ? REGION_MAX : size;
-        uint8_t *start = map_huge(size);
-        if (start != NULL) {
-            if (mem->region.size_bytes > 0) {
-                munmap(mem->region.start, mem->region.size_bytes);
-            }
-            mem->region = (mapping){start, size};
-            mem->region_bytes = size;
-        }
-    }
-    if (mem->region.size_bytes >= bytes) {
-        piece = mem->region.start;
-        mem->region.start += bytes;
-        mem->region.size_bytes -= bytes;
-    }
-    pthread_mutex_unlock(&mem->lock);
-    return piece;
-}
-
-static void *map_fresh(ps_mem *mem, size_t bytes)
-{
-    return bytes < HUGE_PAGE ? region_take(mem, bytes) : map_huge(bytes);
-}
-
-static void cache_remove(ps_mem *mem, int32_t index)
-{
-    mem->cached_bytes -= mem->cached[index].size_bytes;
-    mem->cached_count--;
-    memmove(&mem->cached[index], &mem->cached[index + 1],
-            (size_t)(mem->cached_count - index) * sizeof(mapping));
-}
-
-/* The newest mapping of that very size, or the front of the smallest larger huge one. */
-static void *cache_take(ps_mem *mem, size_t bytes)
-{
-    uint8_t *found = NULL;
-    pthread_mutex_lock(&mem->lock);
-    int32_t best = -1;
-    for (int32_t i = mem->cached_count - 1; i >= 0; i--) {
-        const size_t size = mem->cached[i].size_bytes;
-        if (size == bytes) {
-            best = i;
-            break;
-        }
-        if (bytes >= HUGE_PAGE && size > bytes &&
-            (best < 0 || size < mem->cached[best].size_bytes)) {
-            best = i;
-        }
-    }
-    if (best >= 0) {
-        found = mem->cached[best].start;
-        if (mem->cached[best].size_bytes == bytes) {
-            cache_remove(mem, best);
-        } else {
-            mem->cached[best].start += bytes;
-            mem->cached[best].size_bytes -= bytes;
-            mem->cached_bytes -= bytes;
-        }
-    }
-    pthread_mutex_unlock(&mem->lock);
-    return found;
-}
-
-/* Keeps the mapping, at the cost of the oldest ones; those are unmapped outside the lock. */
-static void cache_give(ps_mem *mem, uint8_t *start, size_t bytes)
-{
-    if (bytes > CACHE_BYTES / 2) {
-        munmap(start, bytes);
-        return;
-    }
-    mapping dropped[CACHE_SLOTS];
-    int32_t dropped_count = 0;
-    pthread_mutex_lock(&mem->lock);
-    while (mem->cached_count == CACHE_SLOTS || mem->cached_bytes + bytes > CACHE_BYTES) {
-        dropped[dropped_count++] = mem->cached[0];
-        cache_remove(mem, 0);
-    }
-    mem->cached[mem->cached_count++] = (mapping){start, bytes};
-    mem->cached_bytes += bytes;
-    pthread_mutex_unlock(&mem->lock);
-    for (int32_t i = 0; i < dropped_count; i++) {
-        munmap(dropped[i].start, dropped[i].size_bytes);
-    }
-}
-
 static void *block_alloc(ps_mem *mem, size_t size, bool *is_zero)
 {
     const size_t bytes = block_bytes(size);
@@ -313,11 +157,7 @@ static void *block_alloc(ps_mem *mem, size_t size, bool *is_zero)
     if (!is_mapped(size)) {
         block = small_alloc(bytes);
     } else {
-        block = cache_take(mem, bytes);
-        if (block == NULL) {
-            block = map_fresh(mem, bytes);
-            *is_zero = true;
-        }
+        block = ps_pages_take(bytes, is_zero);
     }
     if (PS_UNLIKELY(block == NULL)) {
         account_give(mem, bytes);
@@ -349,7 +189,7 @@ void ps_free(ps_mem *mem, void *block, size_t size_bytes)
     const size_t bytes = block_bytes(size_bytes);
     account_give(mem, bytes);
     if (is_mapped(size_bytes)) {
-        cache_give(mem, block, bytes);
+        ps_pages_give(block, bytes);
     } else {
         small_free(block);
     }

@@ -1,8 +1,9 @@
 /* mem.h -- every byte of the core: 64-byte aligned, padded to 64, counted against a budget.
  *
  * A ps_mem is a reference-counted account shared by all parts of one job; buffers handed out of the
- * engine keep it alive until their last owner lets go. Blocks of 2 MiB and more are mapped on huge
- * page boundaries and advised to use them. Frees are sized: the owner knows what it asked for.
+ * engine keep it alive until their last owner lets go. Blocks of 64 KiB and more are pieces of huge
+ * pages that the jobs of the process share (pages.h); memory kept there is nobody's, so it counts
+ * for no account. Frees are sized: the owner knows what it asked for.
  *
  * Threads      any thread may allocate and free; counters are relaxed atomics.
  * Answers      NULL when the system or the budget refuses; ps_mem_refused() makes the error.

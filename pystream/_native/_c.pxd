@@ -33,6 +33,12 @@ cdef extern from "pystream.h" nogil:
     int64_t ps_mem_allocations(const ps_mem *mem)
     void ps_mem_fail_at(ps_mem *mem, int64_t nth)
 
+    # base/pages.h
+    int64_t ps_pages_kept()
+    int64_t ps_pages_limit()
+    void ps_pages_set_limit(int64_t limit_bytes)
+    int64_t ps_pages_release()
+
     # arrow/abi.h
     ctypedef struct ArrowSchema:
         const char *format

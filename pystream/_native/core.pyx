@@ -1,12 +1,13 @@
 # cython: language_level=3
-"""What the shared core says about itself, and its checksum."""
+"""What belongs to no job: version, instruction set, checksum, the memory the process keeps."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from pystream._native._c cimport (
-    check, ps_crc32c, ps_error, ps_simd_force, ps_simd_level, ps_simd_level_count,
-    ps_simd_level_name, ps_simd_status, ps_version,
+    check, ps_crc32c, ps_error, ps_pages_kept, ps_pages_limit, ps_pages_release,
+    ps_pages_set_limit, ps_simd_force, ps_simd_level, ps_simd_level_count, ps_simd_level_name,
+    ps_simd_status, ps_version,
 )
 
 
@@ -49,3 +50,27 @@ def crc32c(data, uint32_t value=0):
         return value
     finally:
         PyBuffer_Release(&view)
+
+
+def kept_memory():
+    """Bytes of freed memory that the process keeps for later jobs."""
+    return ps_pages_kept()
+
+
+def kept_memory_limit():
+    """The most it keeps."""
+    return ps_pages_limit()
+
+
+def set_kept_memory_limit(int64_t limit_bytes):
+    """Sets that limit; what is above it goes back to the system."""
+    with nogil:
+        ps_pages_set_limit(limit_bytes)
+
+
+def release_kept_memory():
+    """Gives all of it back and answers how many bytes that was."""
+    cdef int64_t released
+    with nogil:
+        released = ps_pages_release()
+    return released
