@@ -11,13 +11,16 @@ from collections.abc import Sequence
 
 __all__ = [
     "CancelledError",
+    "CheckpointError",
     "ColumnNotFoundError",
     "CorruptDataError",
     "DurationError",
     "EventTimeError",
+    "FencedError",
     "IntegerOverflowError",
     "InternalError",
     "InvalidError",
+    "LeaseHeldError",
     "MemoryBudgetError",
     "OutOfMemoryError",
     "PystreamError",
@@ -110,6 +113,33 @@ class SinkError(PystreamError, RuntimeError):
 
 class StageError(PystreamError, RuntimeError):
     """A Python function of `map_batches` or `for_each` failed."""
+
+
+class CheckpointError(PystreamError, RuntimeError):
+    """A checkpoint that cannot be written, read or continued from."""
+
+
+class FencedError(CheckpointError):
+    """Another instance of the job has taken over: this one must stop, and has decided nothing."""
+
+
+class LeaseHeldError(CheckpointError):
+    """Another instance of the job is running.
+
+    Attributes
+    ----------
+    owner, host, pid
+        Who that is.
+    expires
+        Seconds since 1970 when its lease ends, unless it renews it.
+    """
+
+    def __init__(self, message: str, *, owner: str, host: str, pid: int, expires: float):
+        super().__init__(message)
+        self.owner = owner
+        self.host = host
+        self.pid = pid
+        self.expires = expires
 
 
 class InternalError(PystreamError, RuntimeError):

@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 from pystream.errors import InvalidError
-from pystream.storage.base import Output, Storage
+from pystream.storage.base import Lock, Output, Storage
 from pystream.storage.local import LocalStorage
 
-__all__ = ["LocalStorage", "Output", "Storage", "open_storage"]
+__all__ = ["LocalStorage", "Lock", "Output", "Storage", "open_storage"]
 
 
 def open_storage(place: Any) -> Storage:

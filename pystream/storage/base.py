@@ -10,10 +10,11 @@ the version that was read. Each either happened as a whole or not at all, also b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Output", "Storage"]
+__all__ = ["Lock", "Output", "Storage"]
 
 
 class Output(ABC):
@@ -49,6 +50,14 @@ class Output(ABC):
             self.discard()
 
 
+class Lock(ABC):
+    """A lock that is free as soon as its holder's process is dead."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Free it. Harmless if it is free."""
+
+
 class Storage(ABC):
     """Files under one root. Thread-safe.
 
@@ -59,10 +68,13 @@ class Storage(ABC):
     conditional
         Whether `create` and `replace` are atomic against other processes. Without it two
         instances of a job cannot be kept apart, and the caller is to say so.
+    locks
+        Whether it has `lock`.
     """
 
     url: str
     conditional: bool = True
+    locks: bool = False
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -103,4 +115,12 @@ class Storage(ABC):
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Remove the file; no error if there is none."""
+        """Remove the file; no error if there is none. After a loss of power it may be back."""
+
+    def leftovers(self, prefix: str = "") -> Sequence[str]:
+        """Names, for `delete` only, of what writers left that died before they closed."""
+        return []
+
+    def lock(self, name: str) -> Lock | None:
+        """Take a lock, in a file of that name; None if another has it."""
+        raise NotImplementedError(f"{self.url} has no locks")

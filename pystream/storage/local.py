@@ -6,11 +6,11 @@ import contextlib
 import fcntl
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pystream.storage.base import Output, Storage
+from pystream.storage.base import Lock, Output, Storage
 
 __all__ = ["LocalStorage"]
 
@@ -19,6 +19,8 @@ _TEMPORARY = ".tmp-"
 
 class LocalStorage(Storage):
     """A directory, made when something is first written."""
+
+    locks = True
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).absolute()
@@ -83,6 +85,20 @@ class LocalStorage(Storage):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(name))
 
+    def leftovers(self, prefix: str = "") -> Sequence[str]:
+        folder = self.root / prefix.rpartition("/")[0]
+        found = folder.rglob(f"{_TEMPORARY}*")
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+    def lock(self, name: str) -> Lock | None:
+        file = open(self._prepare(name), "ab")  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return _LocalLock(file)
+
     def _prepare(self, name: str) -> Path:
         path = self.path(name)
         if not path.parent.is_dir():
@@ -124,6 +140,16 @@ class _LocalOutput(Output):
             self._file = None
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._temporary)
+
+
+class _LocalLock(Lock):
+    """An flock: the kernel frees it when the last copy of the open file is closed."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def release(self) -> None:
+        self._file.close()
 
 
 def _beside(path: Path) -> Path:

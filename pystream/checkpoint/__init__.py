@@ -1,0 +1,11 @@
+"""Checkpoints on a storage: written, decided, read back, compared, expired.
+
+Knows files and records, and nothing of engines or threads.
+"""
+
+from pystream.checkpoint.checkpoint import Checkpoint
+from pystream.checkpoint.lease import Lease
+from pystream.checkpoint.store import CheckpointStore
+from pystream.checkpoint.writer import CheckpointWriter
+
+__all__ = ["Checkpoint", "CheckpointStore", "CheckpointWriter", "Lease"]

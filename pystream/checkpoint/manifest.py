@@ -1,0 +1,110 @@
+"""The manifest: what a checkpoint is, in one record. Its creation decides the epoch.
+
+``checkpoints/000000000042.json`` is checkpoint 42, ``savepoints/NAME.json`` a savepoint; both are
+records (record.py) with these members:
+
+    ``format``       1; readers refuse larger numbers
+    ``pystream``     version that wrote it
+    ``job``          name of the job
+    ``epoch``        number of the checkpoint; consecutive
+    ``savepoint``    its name, or null
+    ``created``      seconds since 1970
+    ``instance``     which run of the job wrote it
+    ``parallelism``  shards that wrote the state
+    ``finished``     whether the input had ended
+    ``positions``    source -> partition -> position, any JSON
+    ``sink_token``   what the sink's ``prepare`` answered, any JSON
+    ``operators``    descriptors of the stateful operators (operators.py)
+    ``files``        state files, in the order in which they are restored:
+                     ``name``, ``operator``, ``key_groups`` [first, stop), ``kind`` full|increment,
+                     ``epoch``, ``rows``, ``bytes``, ``blocks`` [[bytes, checksum], ...]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pystream.checkpoint.record import decode, encode
+from pystream.errors import CheckpointError, CorruptDataError
+
+__all__ = ["FORMAT", "Manifest", "StateFile", "decode_manifest", "encode_manifest"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """One file of a checkpoint, and all that is needed to verify it."""
+
+    name: str
+    operator: str
+    key_groups: tuple[int, int]
+    kind: str
+    epoch: int
+    rows: int
+    bytes: int
+    blocks: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The members of a manifest; see the module."""
+
+    job: str
+    epoch: int
+    created: float
+    instance: str
+    parallelism: int
+    finished: bool
+    positions: Mapping[str, Mapping[str, Any]]
+    sink_token: Any
+    operators: Sequence[Mapping[str, Any]]
+    files: Sequence[StateFile]
+    savepoint: str | None = None
+    pystream: str = ""
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The record of a manifest."""
+    document = {name: getattr(manifest, name) for name in Manifest.__slots__ if name != "files"}
+    files = [asdict(file) for file in manifest.files]
+    return encode({"format": FORMAT, **document, "files": files})
+
+
+def decode_manifest(data: bytes, name: str, job: str | None) -> Manifest:
+    """The manifest of a record.
+
+    Raises
+    ------
+    CorruptDataError
+        It is damaged.
+    CheckpointError
+        It is whole, and of another job or of a newer pystream.
+    """
+    document = decode(data, name)
+    written = document.pop("format", None)
+    if not isinstance(written, int):
+        raise CorruptDataError(f"{name} does not say its format")
+    if written > FORMAT:
+        raise CheckpointError(
+            f"{name} has format {written}, written by pystream {document.get('pystream')}; this "
+            f"pystream reads up to format {FORMAT}: upgrade it"
+        )
+    if job is not None and document.get("job") != job:
+        raise CheckpointError(
+            f"{name} is a checkpoint of job {document.get('job')!r}, not of {job!r}: give each job "
+            "a place of its own, or pass the same name="
+        )
+    try:
+        files = [_file(entry) for entry in document.pop("files")]
+        return Manifest(**document, files=files)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptDataError(f"{name} is no manifest of format {written}: {error}") from None
+
+
+def _file(entry: dict[str, Any]) -> StateFile:
+    first, stop = entry.pop("key_groups")
+    blocks = tuple((int(size), int(value)) for size, value in entry.pop("blocks"))
+    return StateFile(**entry, key_groups=(first, stop), blocks=blocks)

@@ -1,0 +1,137 @@
+"""One instance runs a job; the next takes over when the first is gone."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from pystream.checkpoint import CheckpointStore
+from pystream.errors import CheckpointError, FencedError, InvalidError, LeaseHeldError
+from pystream.storage import LocalStorage
+
+HOLD = """
+import sys, time
+from pystream.checkpoint import CheckpointStore
+from pystream.storage import LocalStorage
+store = CheckpointStore(LocalStorage(sys.argv[1]), job="orders")
+store.acquire("first", 3600)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+class Clock(SimpleNamespace):
+    def time(self):
+        return self.now
+
+
+class Unlocked(LocalStorage):
+    """As on an object store."""
+
+    locks = False
+
+
+@pytest.fixture(params=[LocalStorage, Unlocked])
+def make(request, tmp_path):
+    clock = Clock(now=1000.0)
+
+    def make():
+        return CheckpointStore(request.param(tmp_path), job="orders", clock=clock)
+
+    make.clock = clock
+    return make
+
+
+def test_the_second_is_refused_with_the_name_of_the_first(make):
+    with make().acquire("first", 10):
+        make.clock.now = 1009
+        with pytest.raises(LeaseHeldError) as refused:
+            make().acquire("second", 10)
+    error = refused.value
+    assert (error.owner, error.host, error.pid) == ("first", socket.gethostname(), os.getpid())
+    assert error.expires == 1010
+    assert "run by 'first'" in str(error)
+    assert "until 1970-01-01 00:16:50+00:00" in str(error)
+    assert "wait 1.0 s" in str(error)
+
+
+def test_released_it_passes_on(make):
+    with make().acquire("first", 10) as first:
+        assert first.generation == 1
+    with make().acquire("second", 10) as second:
+        assert second.generation == 2
+    second.release()
+    with pytest.raises(InvalidError, match="has been released"):
+        second.renew()
+
+
+def test_renewed_it_stays(make):
+    lease = make().acquire("first", 10)
+    for _ in range(3):
+        make.clock.now += 9
+        lease.renew()
+    assert lease.expires == 1037
+    with pytest.raises(LeaseHeldError):
+        make().acquire("second", 10)
+    lease.release()
+
+
+def test_expired_it_is_taken_and_the_first_is_fenced(make):
+    store = make()
+    first = store.acquire("first", 10)
+    writer = store.begin(1)
+    make.clock.now += 10
+    with make().acquire("second", 10) as second:
+        assert second.generation == 2
+        for late in (first.renew, lambda: writer.commit(positions={}), store.expire):
+            with pytest.raises(FencedError, match="has passed to 'second'"):
+                late()
+        writer.abort()
+        first.release()
+        second.renew()
+
+
+def test_late_but_alone_it_is_still_ours(make):
+    store = make()
+    with store.acquire("first", 10):
+        make.clock.now += 100
+        assert store.begin(1).commit(positions={}).epoch == 1
+
+
+def test_the_lease_of_another_job(make, tmp_path):
+    with make().acquire("first", 10):
+        pass
+    with pytest.raises(CheckpointError, match="belongs to job 'orders', not to 'payments'"):
+        CheckpointStore(LocalStorage(tmp_path), job="payments").acquire("x", 10)
+
+
+def test_a_lease_lasts_some_time(make):
+    with pytest.raises(InvalidError, match="ttl_s must be above 0"):
+        make().acquire("first", 0)
+
+
+def test_a_killed_holder_frees_it_at_once(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        store = CheckpointStore(LocalStorage(tmp_path), job="orders")
+        with pytest.raises(LeaseHeldError, match=f"pid {holder.pid}"):
+            store.acquire("second", 10)
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        with store.acquire("second", 10) as lease:
+            assert lease.generation == 2
+    assert list((tmp_path / "lease-locks").iterdir()) == []
+
+
+def test_a_dead_holder_on_another_machine_is_waited_for(tmp_path, monkeypatch):
+    store = CheckpointStore(LocalStorage(tmp_path), job="orders")
+    lease = store.acquire("first", 3600)
+    lease._lock.release()
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    with pytest.raises(LeaseHeldError):
+        store.acquire("second", 10)
