@@ -585,6 +585,24 @@ ps_status ps_engine_drive(ps_engine *engine, int32_t input, ArrowArrayStream *st
     return fail_with(engine, status, &error, err);
 }
 
+void ps_engine_wait(ps_engine *engine, int64_t timeout_ns)
+{
+    if (engine->graph.results_by_rings) {
+        ps_inbox_announce(&engine->graph.outputs);
+    }
+    ps_park_wait(&engine->park, timeout_ns);
+}
+
+void ps_engine_wake(ps_engine *engine)
+{
+    ps_park_wake(&engine->park);
+}
+
+int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input)
+{
+    return input < 0 || input >= engine->input_count ? -1 : engine->inputs[input].offered;
+}
+
 void ps_engine_poll(ps_engine *engine, ps_message *out)
 {
     if (!ps_fifo_take(engine->results, out)) {

@@ -72,6 +72,13 @@ PS_API PS_MUST_CHECK ps_status ps_engine_drive(ps_engine *engine, int32_t input,
                                                ArrowArrayStream *stream, int64_t budget_rows,
                                                int64_t output_rows, int64_t timeout_ns,
                                                ps_drive_state *state, ps_error *err);
+/* Sleeps until there may be something to do: a result, room in a ring, a wake, a failure, or the
+ * time is up. A wake that came since the last sleep ends it at once. */
+PS_API void ps_engine_wait(ps_engine *engine, int64_t timeout_ns);
+/* Ends the driving thread's sleep, this one or the next; from any thread. */
+PS_API void ps_engine_wake(ps_engine *engine);
+/* Rows that an input has been offered so far, those still waiting included; -1: no such input. */
+PS_API int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input);
 /* Takes the next result message (kind NONE when there is none now). */
 PS_API void ps_engine_poll(ps_engine *engine, ps_message *out);
 

@@ -106,6 +106,13 @@ static ps_status cut(ps_input *input, ps_batch *batch, ps_error *err)
     return PS_OK;
 }
 
+static ps_status offer(ps_input *input, ps_batch *batch, ps_error *err)
+{
+    PS_TRY(cut(input, batch, err));
+    input->offered += batch->length;
+    return PS_OK;
+}
+
 ps_status ps_input_push(ps_input *input, ArrowArray *array, ps_error *err)
 {
     PS_TRY(check_open(input, err));
@@ -113,7 +120,7 @@ ps_status ps_input_push(ps_input *input, ArrowArray *array, ps_error *err)
     ps_status status =
         ps_batch_import(input->mem, input->schema, array, input->wanted, &batch, err);
     if (status == PS_OK) {
-        status = cut(input, batch, err);
+        status = offer(input, batch, err);
         ps_batch_release(batch);
     }
     return stamp(input, status, err);
@@ -127,7 +134,7 @@ ps_status ps_input_push_batch(ps_input *input, ps_batch *batch, ps_error *err)
         status = ps_schema_same(input->schema, batch->schema, err);
     }
     if (status == PS_OK) {
-        status = cut(input, batch, err);
+        status = offer(input, batch, err);
     }
     return stamp(input, status, err);
 }

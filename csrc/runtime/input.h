@@ -14,6 +14,7 @@ typedef struct ps_input {
     ps_schema *schema;  /* retained */
     const bool *wanted; /* columns anything looks at; NULL: all */
     ps_fifo waiting;
+    int64_t offered;                /* rows, in all */
     int64_t watermark;              /* last one offered */
     bool idle;                      /* last told */
     bool finished;                  /* its end was offered */

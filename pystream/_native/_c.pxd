@@ -189,6 +189,9 @@ cdef extern from "pystream.h" nogil:
     ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, ps_error *err)
     int64_t ps_engine_state_count(const ps_engine *engine)
     ps_batch *ps_engine_state_batch(const ps_engine *engine, int64_t index, int32_t *operator_id)
+    void ps_engine_wait(ps_engine *engine, int64_t timeout_ns)
+    void ps_engine_wake(ps_engine *engine)
+    int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input)
     ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *state,
                                 ps_error *err)
     void ps_engine_cancel(ps_engine *engine)

@@ -196,6 +196,15 @@ cdef class BatchList:
         self._count = 0
         self._rows = 0
 
+    def take(self):
+        """All batches in a new list; this one is empty after."""
+        cdef BatchList taken = BatchList.__new__(BatchList, self.memory, self._schema)
+        taken._items, taken._capacity = self._items, self._capacity
+        taken._count, taken._rows = self._count, self._rows
+        self._items = NULL
+        self._capacity = self._count = self._rows = 0
+        return taken
+
     def __len__(self):
         return self._count
 
@@ -208,6 +217,13 @@ cdef class BatchList:
     @property
     def num_rows(self):
         return self._rows
+
+    @property
+    def nbytes(self):
+        cdef int64_t i, size = 0
+        for i in range(self._count):
+            size += ps_batch_bytes(self._items[i])
+        return size
 
     def __arrow_c_schema__(self):
         return self._schema.__arrow_c_schema__()

@@ -12,7 +12,7 @@ from pystream._native._c cimport (
     ps_engine_memory_used, ps_engine_metrics, ps_engine_metrics_count, ps_engine_poll,
     ps_engine_push, ps_engine_push_batch, ps_engine_push_watermark, ps_engine_release,
     ps_engine_restore, ps_engine_set_idle, ps_engine_state_batch, ps_engine_state_count,
-    ps_engine_work,
+    ps_engine_input_rows, ps_engine_wait, ps_engine_wake, ps_engine_work,
     ps_engine_worker_count, ps_error, ps_message, ps_message_batch, ps_message_clear,
     ps_operator_metrics, ps_status,
 )
@@ -86,6 +86,22 @@ cdef class Engine:
                                      timeout_ns, &state, &err)
         check(status, &err)
         return <int>state
+
+    def wait(self, int64_t timeout_ns):
+        """Sleeps until there may be something to do, `wake` is called or the time is up."""
+        with nogil:  # waits for a wake-up
+            ps_engine_wait(self.ptr, timeout_ns)
+
+    def wake(self):
+        """Ends the driving thread's sleep, this one or the next; from any thread."""
+        ps_engine_wake(self.ptr)
+
+    def input_rows(self, int32_t input):
+        """Rows that an input has been offered so far."""
+        cdef int64_t rows = ps_engine_input_rows(self.ptr, input)
+        if rows < 0:
+            raise IndexError(f"the engine has no input {input}")
+        return rows
 
     def poll(self, BatchList out not None):
         """Moves waiting results into ``out`` up to the next barrier.

@@ -450,6 +450,34 @@ static void every_refused_allocation_is_an_error_without_a_leak(void)
 }
 
 /* Cancelled from another thread at any moment. */
+static void *wake_soon(void *argument)
+{
+    ps_engine_wake(argument);
+    return NULL;
+}
+
+/* A wake before the sleep and one during it both end it; without one the time does. */
+static void a_wake_ends_the_drivers_sleep(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_plan *plan;
+    ps_engine *engine;
+    CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, 1, &engine, NULL));
+    ps_plan_release(plan);
+    ps_engine_wake(engine);
+    ps_engine_wait(engine, -1);
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, wake_soon, engine), 0);
+    ps_engine_wait(engine, -1);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    ps_engine_wait(engine, 1000);
+    CHECK_EQ(ps_engine_input_rows(engine, 0), 0);
+    CHECK_EQ(ps_engine_input_rows(engine, 1), -1);
+    ps_engine_release(engine);
+    flow_end(mem);
+}
+
 static void *cancel_soon(void *argument)
 {
     flow_shard *const shard = argument;
@@ -502,6 +530,7 @@ int main(void)
     RUN(wrong_calls_are_refused);
     RUN(a_failing_shard_stops_the_job);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
+    RUN(a_wake_ends_the_drivers_sleep);
     RUN(cancel_ends_everything_soon);
     return 0;
 }

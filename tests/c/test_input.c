@@ -137,6 +137,7 @@ static void streams_are_checked_and_pulled(void)
     }
     CHECK_EQ(pulls, 4);
     CHECK_EQ(input.waiting.rows, 250);
+    CHECK_EQ(input.offered, 250);
     ps_error err;
     ps_error_clear(&err);
     stream.get_schema = other_schema; /* the same struct, another stream: checked again */
