@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,45 @@ def _title(files: Sequence[str]) -> str:
     return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
+class _Place:
+    """Where a pass over several files is: which file began at which row of the pass.
+
+    A position names a file and a row in it, so that files added behind it are read after a restart,
+    whatever order they were found in then.
+    """
+
+    def __init__(self, files: Sequence[str], start: Position | None) -> None:
+        self.files = list(files)
+        self.skip_rows = 0
+        self._rows = [0]
+        self._names = [self.files[0]]
+        if start is not None:
+            file, self.skip_rows = start["file"], start["row"]
+            if file not in self.files:
+                raise SourceError(
+                    f"the position to go on from is row {self.skip_rows:,} of {file!r}, and that "
+                    "file is not among those to read any more"
+                )
+            self.files = self.files[self.files.index(file) :]
+            self._rows, self._names = [-self.skip_rows], [file]
+
+    def entered(self, file: str, rows_before: int) -> None:
+        """The pass begins this file after handing out so many rows."""
+        if file != self._names[-1]:
+            self._rows.append(rows_before)
+            self._names.append(file)
+
+    def position(self, rows: int) -> Position:
+        """Where the row after the first `rows` of this pass is."""
+        at = bisect.bisect_right(self._rows, rows) - 1
+        return {"file": self._names[at], "row": rows - self._rows[at]}
+
+
 class _FileSource(Source):
     """Common part: files, the schema of the first, an error that names the file."""
 
     format = "file"
+    replayable = True
 
     def __init__(self, files: list[str]) -> None:
         self.files = files
@@ -71,6 +107,29 @@ class _FileSource(Source):
         return fail_as(SourceError, f"source {file!r} is not readable {self.format}", failure)
 
     def _read_schema(self, file: str) -> Any:
+        raise NotImplementedError
+
+    def _reader(self, schema: Any, position: Position | None, names: list[str]) -> Reader:
+        place = _Place(self.files, position)
+        return Reader.of_batches(schema, self._batches(place, names), place.position)
+
+    def _batches(self, place: _Place, names: list[str]) -> Iterator[Any]:
+        """Batches of one file after the other, from the place on."""
+        done = 0
+        for file in place.files:
+            place.entered(file, done)
+            skip, place.skip_rows = place.skip_rows, 0
+            try:
+                for batch in self._batches_of(file, names, skip):
+                    done += batch.num_rows
+                    yield batch
+            except (PystreamError, GeneratorExit):
+                raise
+            except Exception as failure:
+                raise self._broken(file, failure) from failure
+
+    def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
+        """Batches of a file without its first `skip` rows."""
         raise NotImplementedError
 
     def _need_same(self, file: str, schema: Any) -> None:
@@ -108,30 +167,31 @@ class ParquetSource(_FileSource):
 
         names = list(self._schema.names if columns is None else columns)
         fields = [self._schema.field(name) for name in names]
-        return Reader.of_batches(
-            pa.schema(fields, metadata=self._schema.metadata), self._batches(names)
-        )
+        return self._reader(pa.schema(fields, metadata=self._schema.metadata), position, names)
 
-    def _batches(self, names: list[str]) -> Iterator[Any]:
-        """Batches of one file after the other, decoded ahead by pyarrow's own threads."""
+    def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
+        """Batches decoded ahead by pyarrow's own threads."""
         import pyarrow.dataset as ds
         import pyarrow.parquet as pq
 
-        for file in self.files:
-            try:
-                self._need_same(file, pq.read_schema(file))
-                scanner = ds.dataset(file, format="parquet").scanner(
-                    columns=names,
-                    batch_size=self._batch_rows,
-                    batch_readahead=_READ_AHEAD,
-                    fragment_readahead=1,
-                    use_threads=True,
-                )
-                yield from scanner.to_reader()
-            except (PystreamError, GeneratorExit):
-                raise
-            except Exception as failure:
-                raise self._broken(file, failure) from failure
+        self._need_same(file, pq.read_schema(file))
+        dataset = ds.dataset(file, format="parquet")
+        if skip:
+            (fragment,) = dataset.get_fragments()
+            groups, skip = _groups_behind(pq.read_metadata(file), skip)
+            if not groups:
+                return
+            dataset = ds.FileSystemDataset(
+                [fragment.subset(row_group_ids=groups)], dataset.schema, dataset.format
+            )
+        scanner = dataset.scanner(
+            columns=names,
+            batch_size=self._batch_rows,
+            batch_readahead=_READ_AHEAD,
+            fragment_readahead=1,
+            use_threads=True,
+        )
+        yield from _without(skip, scanner.to_reader())
 
     def estimated_rows(self) -> int | None:
         import pyarrow.parquet as pq
@@ -179,19 +239,13 @@ class CsvSource(_FileSource):
         partition: str = "0",
         position: Position | None = None,
     ) -> Reader:
-        return Reader.of_batches(self._schema, self._batches())
+        return self._reader(self._schema, position, self._schema.names)
 
-    def _batches(self) -> Iterator[Any]:
+    def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
         types = {field.name: field.type for field in self._schema}
-        for file in self.files:
-            try:
-                with self._open_file(file, types) as reader:
-                    self._need_same(file, reader.schema)
-                    yield from reader
-            except (PystreamError, GeneratorExit):
-                raise
-            except Exception as failure:
-                raise self._broken(file, failure) from failure
+        with self._open_file(file, types) as reader:
+            self._need_same(file, reader.schema)
+            yield from _without(skip, reader)
 
 
 class IpcSource(_FileSource):
@@ -212,24 +266,37 @@ class IpcSource(_FileSource):
         partition: str = "0",
         position: Position | None = None,
     ) -> Reader:
-        return Reader.of_batches(self._schema, self._batches())
+        return self._reader(self._schema, position, self._schema.names)
 
-    def _batches(self) -> Iterator[Any]:
+    def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
         import pyarrow as pa
 
-        for file in self.files:
-            try:
-                reader = _ipc_reader(pa.memory_map(file))
-                self._need_same(file, reader.schema)
-                if isinstance(reader, pa.RecordBatchFileReader):
-                    for index in range(reader.num_record_batches):
-                        yield reader.get_batch(index)
-                else:
-                    yield from reader
-            except (PystreamError, GeneratorExit):
-                raise
-            except Exception as failure:
-                raise self._broken(file, failure) from failure
+        reader = _ipc_reader(pa.memory_map(file))
+        self._need_same(file, reader.schema)
+        if isinstance(reader, pa.RecordBatchFileReader):
+            indices = range(reader.num_record_batches)
+            yield from _without(skip, (reader.get_batch(index) for index in indices))
+        else:
+            yield from _without(skip, reader)
+
+
+def _groups_behind(metadata: Any, skip: int) -> tuple[list[int], int]:
+    """Row groups that hold rows behind the first `skip`, and how many to skip in the first."""
+    first = 0
+    while first < metadata.num_row_groups and skip >= metadata.row_group(first).num_rows:
+        skip -= metadata.row_group(first).num_rows
+        first += 1
+    return list(range(first, metadata.num_row_groups)), skip
+
+
+def _without(skip: int, batches: Iterable[Any]) -> Iterator[Any]:
+    """The batches without the first `skip` rows."""
+    for batch in batches:
+        if skip >= batch.num_rows > 0:
+            skip -= batch.num_rows
+            continue
+        yield batch.slice(skip) if skip else batch
+        skip = 0
 
 
 def _ipc_reader(mapped: Any) -> Any:

@@ -40,6 +40,7 @@ class _StreamSource(Source):
         self.prunes_columns = hasattr(data, "select") and hasattr(data, "itercolumns")
         # A reader that was read once answers an empty stream, without an error.
         self._once = hasattr(data, "read_next_batch")
+        self.replayable = not self._once
         self._read = False
         self._first: InputStream | None = None
         if hasattr(data, "__arrow_c_schema__"):
@@ -61,9 +62,10 @@ class _StreamSource(Source):
         partition: str = "0",
         position: Position | None = None,
     ) -> Reader:
+        start = 0 if position is None else int(position)
         first, self._first = self._first, None
-        if first is not None:
-            return Reader(first)
+        if first is not None and start == 0:
+            return Reader(first, position=lambda rows: rows)
         data = self._data
         if columns is not None and self.prunes_columns:
             data = data.select(list(columns))
@@ -74,8 +76,10 @@ class _StreamSource(Source):
             )
         self._read = True
         try:
+            if start:
+                data = _rows_behind(data, start)
             capsule = data.__arrow_c_stream__()
-            return Reader.of_capsule(capsule, data)
+            return Reader.of_capsule(capsule, data, lambda rows: start + rows)
         except (ValueError, OSError) as failure:
             raise SourceError(f"source {self.name!r} cannot be read again: {failure}") from failure
 
@@ -85,6 +89,13 @@ class _StreamSource(Source):
             if isinstance(rows, int):
                 return rows
         return None
+
+
+def _rows_behind(data: Any, start: int) -> Any:
+    """The same data without its first rows."""
+    import pyarrow as pa
+
+    return (data if isinstance(data, pa.Table) else pa.table(data)).slice(start)
 
 
 def _detached(schema: Schema) -> Schema:
