@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from pystream._native.arrow import Memory
 from pystream.connectors.base import Sink
-from pystream.durations import parse_bytes
+from pystream.durations import Duration, parse_bytes
 from pystream.plan.explain import Explanation, explain
 from pystream.plan.logical import LogicalNode
 from pystream.plan.optimize import optimize
+from pystream.runtime.guarantee import guarantee_of
 from pystream.runtime.job import Job
+from pystream.runtime.launch import CheckpointOptions
 
 __all__ = ["Pipeline"]
 
@@ -31,6 +34,11 @@ class Pipeline:
         memory_budget: int | str | None = None,
         progress: bool | None = False,
         name: str = "job",
+        checkpoint: Any = None,
+        checkpoint_every: Duration = "10s",
+        keep_checkpoints: int = 3,
+        restore: str | int = "latest",
+        guarantee: str | None = None,
     ) -> Job:
         """Run in background threads.
 
@@ -43,16 +51,38 @@ class Pipeline:
         progress
             Show a progress line; None decides by whether somebody is likely to look.
         name
-            What threads, progress and errors call the job.
+            What threads, progress and errors call the job, and checkpoints keep it under.
+        checkpoint
+            Where to keep checkpoints: a directory, a URL or a filesystem. A job that is started
+            again with the same place and name goes on where it was. None: no checkpoints.
+        checkpoint_every
+            How often; what the sink shows comes in steps of this length.
+        keep_checkpoints
+            How many are kept; savepoints are kept beside them.
+        restore
+            What to go on from: ``"latest"``, ``"none"`` (begin afresh), the number of an epoch, or
+            the name of a savepoint.
+        guarantee
+            ``"exactly-once"`` or ``"at-least-once"``: refuse to start if the pipeline gives less.
         """
         return Job(
             self._node,
-            None if self._make_sink is None else self._make_sink(),
+            self._sink(),
             parallelism=parallelism,
             memory=Memory(parse_bytes(memory_budget)),
             progress=progress,
             name=name,
+            options=CheckpointOptions.of(
+                checkpoint,
+                every=checkpoint_every,
+                keep=keep_checkpoints,
+                restore=restore,
+            ),
+            guarantee=guarantee,
         )
+
+    def _sink(self) -> Sink | None:
+        return None if self._make_sink is None else self._make_sink()
 
     def run(
         self,
@@ -68,7 +98,9 @@ class Pipeline:
             job.wait()
         return job
 
-    def explain(self, *, parallelism: int = 1) -> Explanation:
-        """The plan in words, as `Stream.explain`."""
-        sink = "collect" if self._make_sink is None else self._make_sink().name
-        return explain(optimize(self._node), sink, parallelism)
+    def explain(self, *, parallelism: int = 1, checkpoint: Any = None) -> Explanation:
+        """The plan in words, as `Stream.explain`, with the guarantee of the whole pipeline."""
+        sink = self._sink()
+        guarantee = guarantee_of(self._node, sink, checkpointed=checkpoint is not None)
+        name = "collect" if sink is None else sink.name
+        return explain(optimize(self._node), name, parallelism, str(guarantee))

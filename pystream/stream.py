@@ -33,7 +33,8 @@ from pystream.plan.schema import Schema
 from pystream.plan.tree import Column, Node
 from pystream.preview import Preview
 from pystream.progress import Progress
-from pystream.runtime.driver import Driver
+from pystream.runtime.driver import Driver, run_to_end
+from pystream.runtime.guarantee import guarantee_of
 from pystream.runtime.job import Job
 from pystream.windows import Window
 
@@ -208,7 +209,8 @@ class Stream:
     def explain(self, *, parallelism: int = 1, optimized: bool = True) -> Explanation:
         """The plan in words: operators, what is native, the rules for time and failure."""
         node = optimize(self._node) if optimized else self._node
-        return explain(node, "collect", parallelism)
+        guarantee = guarantee_of(self._node, None, checkpointed=False)
+        return explain(node, "collect", parallelism, str(guarantee))
 
     def collect(
         self,
@@ -234,9 +236,8 @@ class Stream:
         driver = Driver(self._node, parallelism=parallelism, memory=memory)
         try:
             with Progress(driver.estimated_rows(), progress) as line:
-                while not driver.step(_COLLECT_ROWS):
+                for _ in run_to_end(driver, _COLLECT_ROWS):
                     driver.report(line)
-                driver.report(line)
         finally:
             driver.close()
         return pa.table(driver.results)
@@ -253,10 +254,11 @@ class Stream:
         memory = Memory(parse_bytes(memory_budget))
         driver = Driver(self._node, parallelism=parallelism, memory=memory)
         try:
-            done, failure = False, None
-            while not done and failure is None:
+            failure = None
+            while not driver.done and failure is None:
                 try:
-                    done = driver.step(0)
+                    if not driver.step(0):
+                        driver.wait()
                 except Exception as error:
                     failure = error
                 for index in range(len(driver.results)):

@@ -33,10 +33,10 @@ class Explanation(str):
         return f"<pre>{html.escape(self)}</pre>"
 
 
-def explain(node: LogicalNode, sink: str, parallelism: int) -> Explanation:
-    """The plan as text."""
+def explain(node: LogicalNode, sink: str, parallelism: int, guarantee: str) -> Explanation:
+    """The plan as text; guarantee: of the whole pipeline, in words."""
     lines = [sink, *_tree(node, "")]
-    lines += ["", *_facts(node, parallelism)]
+    lines += ["", *_facts(node, parallelism, guarantee)]
     return Explanation("\n".join(lines))
 
 
@@ -84,7 +84,7 @@ def _nodes(node: LogicalNode) -> Iterator[LogicalNode]:
         yield from _nodes(upstream)
 
 
-def _facts(node: LogicalNode, parallelism: int) -> Iterator[str]:
+def _facts(node: LogicalNode, parallelism: int, guarantee: str) -> Iterator[str]:
     nodes = list(_nodes(node))
     clocks = [n for n in nodes if isinstance(n, EventTimeNode)]
     windows = [n for n in nodes if isinstance(n, AggregateNode) and n.window is not None]
@@ -102,10 +102,7 @@ def _facts(node: LogicalNode, parallelism: int) -> Iterator[str]:
         yield "Late rows    a row whose every window has left is dropped and counted (late_rows)"
     if totals:
         yield "Totals       aggregates without a window leave when the input ends"
-    yield (
-        "Guarantee    every row of the sources counts once in a run that succeeds; a failed run "
-        "starts again from the beginning"
-    )
+    yield f"Guarantee    {guarantee}"
     stages = sum(isinstance(n, MapNode) for n in nodes)
     python = f"; {stages} Python stage(s) run in the driving thread" if stages else ""
     keyed = [n for n in nodes if isinstance(n, AggregateNode) and n.keys]

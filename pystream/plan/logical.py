@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pystream._native.plan import Plan
@@ -30,6 +30,8 @@ __all__ = [
     "SourceNode",
     "UnionNode",
     "event_time_node",
+    "keep_columns",
+    "with_inputs",
 ]
 
 
@@ -87,10 +89,11 @@ class LogicalNode:
 
 @dataclass(frozen=True, eq=False)
 class SourceNode(LogicalNode):
-    """Rows from outside; columns: those to read, None for all."""
+    """Rows from outside; columns: those to read, None for all; partition: one of the source's."""
 
     source: Source
     columns: tuple[str, ...] | None = None
+    partition: str | None = None
 
     def __post_init__(self) -> None:
         schema = Schema.of(self.source.schema())
@@ -293,6 +296,15 @@ def event_time_node(node: LogicalNode) -> EventTimeNode | None:
             return None
         node = node.inputs[0]
     return node
+
+
+def with_inputs(node: LogicalNode, inputs: Sequence[LogicalNode]) -> LogicalNode:
+    """The same operator over other inputs."""
+    if all(old is new for old, new in zip(node.inputs, inputs, strict=True)):
+        return node
+    if isinstance(node, UnionNode):
+        return UnionNode(tuple(inputs))
+    return replace(node, input=inputs[0])  # type: ignore[call-arg]
 
 
 def keep_columns(node: LogicalNode, names: Iterable[str], verb: str = "select") -> ProjectNode:

@@ -2,64 +2,116 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from pystream._native.arrow import Memory
 from pystream._native.plan import Plan
-from pystream.plan.logical import EventTimeNode, LogicalNode, MapNode, SourceNode
+from pystream.plan.describe import OperatorDescription, describe
+from pystream.plan.logical import (
+    AggregateNode,
+    EventTimeNode,
+    LogicalNode,
+    MapNode,
+    SourceNode,
+)
 from pystream.plan.schema import Schema
 
-__all__ = ["Input", "Segment", "lower"]
+__all__ = ["Input", "Segment", "StatefulOperator", "lower"]
 
 
 @dataclass(slots=True)
 class Input:
-    """What feeds one input of a segment: a source, or a Python stage behind another segment."""
+    """What feeds one input of a segment: a source, or a Python stage behind another segment.
+
+    source_id names a source within the query, and with the partition what a position belongs to.
+    """
 
     node: SourceNode | MapNode
     number: int  # of the input within its plan
     operator: int  # node number of the source in the plan
     watermark: int | None = None  # node number of the operator that makes its watermark
     upstream: Segment | None = None
+    source_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatefulOperator:
+    """An operator whose state a checkpoint holds, under a key that outlives changes of the plan."""
+
+    key: str
+    number: int  # node number in the plan
+    description: OperatorDescription
 
 
 @dataclass(slots=True)
 class Segment:
-    """One native plan and its inputs."""
+    """One native plan, its inputs and its operators with state."""
 
     plan: Plan
     schema: Schema
     inputs: list[Input] = field(default_factory=list)
+    stateful: list[StatefulOperator] = field(default_factory=list)
 
 
 def lower(node: LogicalNode, memory: Memory) -> Segment:
     """The segment that makes a node's rows, with the segments that feed it."""
-    plan = Plan(memory)
-    segment = Segment(plan, node.schema)
-    number, _ = _build(node, segment, memory)
-    plan.sink(number)
-    return segment
+    return _Lowering(memory).segment(node)
 
 
-def _build(node: LogicalNode, segment: Segment, memory: Memory) -> tuple[int, list[Input]]:
-    """The node's number in the plan, and the inputs below it whose watermark is still unknown."""
-    plan = segment.plan
-    if isinstance(node, SourceNode | MapNode):
-        upstream = lower(node.input, memory) if isinstance(node, MapNode) else None
-        number = node.add(plan, [])
+class _Lowering:
+    """Numbers what needs names within the whole query while it builds segment after segment."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._seen: Counter[str] = Counter()
+
+    def segment(self, node: LogicalNode) -> Segment:
+        plan = Plan(self._memory)
+        segment = Segment(plan, node.schema)
+        number, _ = self._build(node, segment)
+        plan.sink(number)
+        return segment
+
+    def _build(self, node: LogicalNode, segment: Segment) -> tuple[int, list[Input]]:
+        """The node's number in the plan, and the inputs below it without a watermark so far."""
+        if isinstance(node, SourceNode | MapNode):
+            return self._build_input(node, segment)
+        numbers, waiting = [], []
+        for upstream_node in node.inputs:
+            below, some = self._build(upstream_node, segment)
+            numbers.append(below)
+            waiting += some
+        number = node.add(segment.plan, numbers)
+        if isinstance(node, EventTimeNode):
+            for found in waiting:
+                found.watermark = number
+            waiting = []
+        if isinstance(node, EventTimeNode | AggregateNode):
+            self._keep_state(node, number, segment)
+        return number, waiting
+
+    def _build_input(self, node: SourceNode | MapNode, segment: Segment) -> tuple[int, list[Input]]:
+        upstream = self.segment(node.input) if isinstance(node, MapNode) else None
+        number = node.add(segment.plan, [])
         found = Input(node, len(segment.inputs), number, upstream=upstream)
+        if isinstance(node, SourceNode):
+            found.source_id = self._unique(node.source.name, node.partition)
         if node.event_time is not None:
             found.watermark = number
+            self._keep_state(node, number, segment)
         segment.inputs.append(found)
         return number, [] if found.watermark is not None else [found]
-    numbers, waiting = [], []
-    for upstream_node in node.inputs:
-        below, some = _build(upstream_node, segment, memory)
-        numbers.append(below)
-        waiting += some
-    number = node.add(plan, numbers)
-    if isinstance(node, EventTimeNode):
-        for found in waiting:
-            found.watermark = number
-        waiting = []
-    return number, waiting
+
+    def _keep_state(self, node: LogicalNode, number: int, segment: Segment) -> None:
+        description = describe(node)
+        key = self._unique(description.stem, description.partition)
+        if description.partition is not None:
+            key += f"/{description.partition}"
+        segment.stateful.append(StatefulOperator(key, number, description))
+
+    def _unique(self, name: str, partition: str | None) -> str:
+        """The name, numbered from its second use on; partitions of one source share a number."""
+        self._seen[f"{name}\0{partition}"] += 1
+        use = self._seen[f"{name}\0{partition}"]
+        return name if use == 1 else f"{name}#{use}"

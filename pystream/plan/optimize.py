@@ -23,6 +23,7 @@ from pystream.plan.logical import (
     SourceNode,
     UnionNode,
     keep_columns,
+    with_inputs,
 )
 from pystream.plan.tree import Call, Column, Node, columns, fallible, substitute, walk
 
@@ -35,20 +36,12 @@ def optimize(node: LogicalNode) -> LogicalNode:
 
 
 def _rewrite(node: LogicalNode) -> LogicalNode:
-    node = _with_inputs(node, [_rewrite(upstream) for upstream in node.inputs])
+    node = with_inputs(node, [_rewrite(upstream) for upstream in node.inputs])
     for rule in (_merge_filters, _push_filter, _merge_projections, _take_in_projection):
         better = rule(node)
         if better is not None:
             return _rewrite(better)
     return node
-
-
-def _with_inputs(node: LogicalNode, inputs: Sequence[LogicalNode]) -> LogicalNode:
-    if all(old is new for old, new in zip(node.inputs, inputs, strict=True)):
-        return node
-    if isinstance(node, UnionNode):
-        return UnionNode(tuple(inputs))
-    return replace(node, input=inputs[0])  # type: ignore[call-arg]
 
 
 def _merge_filters(node: LogicalNode) -> LogicalNode | None:
@@ -137,7 +130,7 @@ def _prune(node: LogicalNode, needed: Sequence[str]) -> LogicalNode:
     pruned = _prune(node.inputs[0], sorted(wanted))
     if isinstance(node, MapNode) and pruned.schema.names != node.input.schema.names:
         pruned = keep_columns(pruned, node.input.schema.names)
-    return _with_inputs(node, [pruned])
+    return with_inputs(node, [pruned])
 
 
 def _prune_source(node: SourceNode, wanted: set[str]) -> LogicalNode:

@@ -2,28 +2,62 @@
 
 One thread drives. A step lets every segment do a bounded piece of work, upstream first, and hands
 the results of each to the stage behind it; those of the last one are the query's own.
+
+A barrier goes into every segment that reads sources alone; where it comes out before a stage, it
+waits until all the stages of the next segment have it, and goes into that one. What comes out of
+the last segment before it belongs to its epoch.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from pystream._native.arrow import BatchList, Memory
+from pystream._native.arrow import Batch, BatchList, Memory
+from pystream.connectors.base import Position
 from pystream.dtypes import time_unit
 from pystream.errors import CancelledError, InvalidError
 from pystream.plan.logical import LogicalNode, MapNode
 from pystream.plan.lower import Segment, lower
 from pystream.plan.optimize import optimize
+from pystream.plan.partition import spread
 from pystream.progress import Progress
+from pystream.runtime.actor import ActorThread
 from pystream.runtime.metrics import Metrics, least, to_datetime
-from pystream.runtime.segment import RunningSegment
+from pystream.runtime.pump import Pump
+from pystream.runtime.segment import Positions, RunningSegment
 from pystream.runtime.stage import Stage
+from pystream.runtime.threads import Workers
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "run_to_end"]
+
+_WAIT_NS = 20_000_000  # short, so that a signal is seen soon
+_WAIT_SEVERAL_NS = 1_000_000  # each segment has a bell of its own, and one can be slept at
+_KEY_GROUPS = 1024  # PS_KEY_GROUPS
+_PUMPS_MAX = 16  # more partitions share source threads
 
 
 class Driver:
-    """A query ready to be stepped; `close` ends its threads whatever happened."""
+    """A query ready to be stepped; `close` ends its threads whatever happened.
+
+    Parameters
+    ----------
+    node
+        The query.
+    parallelism
+        Shards for keyed work.
+    memory
+        What the native core counts its memory in.
+    name
+        What threads are called after.
+    positions
+        Where partitions go on, by source id and partition; others begin at their beginning.
+    track_changes
+        Barriers will be sent whose state is only what changed.
+    threaded
+        False: no threads are started; whoever simulates turns `pumps` and the shards.
+    """
 
     def __init__(
         self,
@@ -32,32 +66,45 @@ class Driver:
         parallelism: int = 1,
         memory: Memory | None = None,
         name: str = "pystream",
+        positions: Positions | None = None,
+        track_changes: bool = False,
+        threaded: bool = True,
     ) -> None:
         if isinstance(parallelism, bool) or not isinstance(parallelism, int) or parallelism < 1:
             raise InvalidError(f"parallelism must be a whole number of at least 1: {parallelism!r}")
         self.memory = Memory() if memory is None else memory
         self.schema = node.schema
+        self.parallelism = parallelism
         self.segments: list[RunningSegment] = []
+        self.pumps: list[Pump] = []
+        self._positions: Positions = {} if positions is None else positions
+        self._track_changes = track_changes
+        self._threaded = threaded
+        self._wait_ns = _WAIT_NS if threaded else 0
         self._stopping = threading.Event()
         self._cancelled = threading.Event()
+        self._opened = False
         self._closed = False
-        self._parallelism = parallelism
         self._name = name
         self._unit_ns = _unit_of(node)
         self._progress_rows = 0
-        try:
-            self._last = self._start(lower(optimize(node), self.memory))
-        except BaseException:
-            self.close()
-            raise
-        feeds = [feed for segment in self.segments for feed in segment.feeds]
-        self.live = any(feed.source.live for feed in feeds)
+        self._workers: list[Workers] = []
+        self._pump_threads: list[ActorThread] = []
+        self._barrier: tuple[int, bool] | None = None  # under way: epoch, and whether full
+        self._barrier_positions: dict[tuple[str, str], Position] = {}
+        self._last = self._make(lower(spread(optimize(node)), self.memory))
+        self.live = any(feed.source.live for s in self.segments for feed in s.feeds)
 
-    def _start(self, spec: Segment) -> RunningSegment:
-        """Start the segments that feed this one, then this one."""
-        before = [(self._start(i.upstream), i) for i in spec.inputs if i.upstream is not None]
+    def _make(self, spec: Segment) -> RunningSegment:
+        """Make the segments that feed this one, then this one."""
+        before = [(self._make(i.upstream), i) for i in spec.inputs if i.upstream is not None]
         segment = RunningSegment(
-            spec, self.memory, self._parallelism, len(self.segments), self._name
+            spec,
+            self.memory,
+            shards=self.parallelism,
+            number=len(self.segments),
+            positions=self._positions,
+            track_changes=self._track_changes,
         )
         self.segments.append(segment)
         for upstream, feeding in before:
@@ -65,28 +112,148 @@ class Driver:
             upstream.feed_into(Stage(feeding.node), segment, feeding.number)
         return segment
 
+    def open(self) -> None:
+        """Open the sources and start the threads; state is restored before. Once."""
+        self._opened = True
+        for segment in self.segments:
+            for feed in segment.feeds:
+                feed.open()
+        intakes = [f.intake for s in self.segments for f in s.feeds if f.intake is not None]
+        count = min(len(intakes), _PUMPS_MAX)
+        self.pumps = [Pump(intakes[i::count], self.wake) for i in range(count)]
+        if self._threaded:
+            for segment in self.segments:
+                self._workers.append(Workers(segment.engine, self._name))
+            for number, pump in enumerate(self.pumps):
+                thread = ActorThread(pump, f"{self._name}-source-{number}", self.wake)
+                self._pump_threads.append(thread)
+
     @property
     def results(self) -> BatchList:
         """Result rows that `step` has brought; the caller clears it."""
         return self._last.results
 
+    @property
+    def done(self) -> bool:
+        """Whether everything has ended and come out."""
+        return self._last.done
+
     def step(self, output_rows: int) -> bool:
-        """Move on; answers whether everything has ended. Results are in `results`."""
+        """Move on; answers whether anything was done. Results are in `results`.
+
+        Nothing more comes out while `at_barrier` is not taken.
+        """
         if self._cancelled.is_set():
             raise CancelledError("the job was cancelled")
+        if not self._opened:
+            self.open()
         if self._stopping.is_set():
-            self._drain_sources()
+            for segment in self.segments:
+                segment.stop_inputs()
+        worked = False
         for segment in self.segments:
             if segment.done:
                 continue
-            segment.advance(output_rows if segment is self._last else 0)
+            last = segment is self._last
+            worked = segment.advance(output_rows if last else 0, self._wait_ns) or worked
             segment.hand_on()
-        return self._last.done
+            self._hand_on_barrier()
+        return worked or self._last.done
 
-    def _drain_sources(self) -> None:
+    def wait(self) -> None:
+        """Sleep until there may be something to do; `wake` ends it."""
+        several = len(self.segments) > 1 and self.parallelism > 1
+        self._last.engine.wait(_WAIT_SEVERAL_NS if several else _WAIT_NS)
+
+    def wake(self) -> None:
+        """End the driving thread's sleep, this one or the next; from any thread."""
+        self._last.engine.wake()
+
+    # ---- barriers ----
+
+    @property
+    def can_send_barrier(self) -> bool:
+        """Whether a barrier would come out: not while a segment drains after its last input."""
+        idle = self._barrier is None and self._opened and not self._last.done
+        return idle and all(s.done or s.has_open_input for s in self.segments)
+
+    def send_barrier(self, epoch: int, *, full: bool) -> None:
+        """Begin an epoch's end: put a barrier behind everything read so far."""
+        self._barrier = (epoch, full)
+        self._barrier_positions = {}
+        for segment in self.segments:
+            if not segment.upstream and not segment.done:
+                self._barrier_positions.update(segment.send_barrier(epoch, full))
+        self._hand_on_barrier()
+
+    def _hand_on_barrier(self) -> None:
+        """Send the barrier into each segment whose stages all have it."""
+        if self._barrier is None:
+            return
+        epoch, full = self._barrier
+        for segment in self.segments:
+            before = segment.upstream
+            if not before or not any(s.at_barrier == epoch for s in before):
+                continue
+            if all(s.done or s.at_barrier == epoch for s in before):
+                self._barrier_positions.update(segment.send_barrier(epoch, full))
+                for upstream in before:
+                    upstream.at_barrier = None
+
+    @property
+    def at_barrier(self) -> int | None:
+        """The epoch whose results have all come out and whose barrier waits to be taken."""
+        return self._last.at_barrier
+
+    def take_barrier(self) -> dict[tuple[str, str], Position]:
+        """Let results of the next epoch come; answers the positions the barrier stands for.
+
+        Those of sources that had ended before it are among them.
+        """
+        self._last.at_barrier = None
+        self._barrier = None
+        found = {f.key: f.position(s.engine) for s in self.segments for f in s.feeds if f.finished}
+        return {**found, **self._barrier_positions}
+
+    def final_positions(self) -> dict[tuple[str, str], Position]:
+        """Positions behind everything, once all has ended."""
+        return {f.key: f.position(s.engine) for s in self.segments for f in s.feeds}
+
+    def operators(self) -> list[dict[str, Any]]:
+        """Descriptions of the operators with state: what a checkpoint says of them."""
+        return [
+            {"key": operator.key, **operator.description.details}
+            for segment in self.segments
+            for operator in segment.spec.stateful
+        ]
+
+    def key_groups(self, shard: int) -> tuple[int, int]:
+        """The key groups of a shard: the first, and the one behind the last."""
+        count = self.parallelism
+        return shard * _KEY_GROUPS // count, (shard + 1) * _KEY_GROUPS // count
+
+    def restore(self, pieces: Callable[[str], Iterator[Any]]) -> None:
+        """Give every operator its state back, before `open`; pieces: of an operator's key."""
+        for segment in self.segments:
+            for operator in segment.spec.stateful:
+                for piece in pieces(operator.key):
+                    batch = Batch.from_arrow(piece, self.memory)
+                    segment.engine.restore(operator.number, batch)
+
+    def tell_committed(self, positions: Mapping[str, Mapping[str, Position]]) -> None:
+        """Let the sources know of a decided checkpoint. From any thread."""
         for segment in self.segments:
             for feed in segment.feeds:
-                feed.finish(segment.engine)
+                source_id = feed.key[0]
+                if feed.is_first_partition and source_id in positions:
+                    feed.source.committed(positions[source_id])
+
+    def limit_budget(self, rows: int) -> None:
+        """Take at most so many rows a step, so that barriers need not wait long."""
+        for segment in self.segments:
+            segment.limit_budget(rows)
+
+    # ---- ending ----
 
     @property
     def stopping(self) -> bool:
@@ -96,6 +263,7 @@ class Driver:
     def stop(self) -> None:
         """Take no more input; what was read still finishes. From any thread."""
         self._stopping.set()
+        self.wake()
 
     def cancel(self) -> None:
         """Give up soon. From any thread."""
@@ -105,20 +273,33 @@ class Driver:
 
     def close(self) -> None:
         """Stop everything and wait for the threads; harmless when done before."""
-        if not self._closed:
-            self._closed = True
-            for segment in self.segments:
-                segment.close()
+        if self._closed:
+            return
+        self._closed = True
+        for pump in self.pumps:
+            pump.close()
+        for segment in self.segments:
+            if not segment.done:
+                segment.engine.cancel()
+        for workers in self._workers:
+            workers.join()
+        for thread in self._pump_threads:
+            thread.join()
+        for segment in self.segments:
+            segment.close()
+
+    # ---- figures ----
 
     def estimated_rows(self) -> int | None:
         """How many rows the sources will give together, if they know."""
-        counts = [f.source.estimated_rows() for s in self.segments for f in s.feeds]
+        first = [f for s in self.segments for f in s.feeds if f.is_first_partition]
+        counts = [feed.source.estimated_rows() for feed in first]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
     def report(self, progress: Progress) -> None:
         """Tell a progress line how far the sources have come."""
-        rows = sum(s.rows_of(feed) for s in self.segments for feed in s.feeds)
+        rows = sum(segment.rows_taken() for segment in self.segments)
         mark = least([m for s in self.segments for m in s.watermarks()])
         moment = to_datetime(mark, self._unit_ns)
         microseconds = None if moment is None else round(moment.timestamp() * 1e6)
@@ -144,6 +325,14 @@ class Driver:
             memory_peak=self.memory.peak,
             operators=tuple(operators),
         )
+
+
+def run_to_end(driver: Driver, output_rows: int) -> Iterator[None]:
+    """Step a driver until everything has come out, and stop at each step for the caller."""
+    while not driver.done:
+        if not driver.step(output_rows):
+            driver.wait()
+        yield
 
 
 def _unit_of(node: LogicalNode) -> int:

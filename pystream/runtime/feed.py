@@ -1,65 +1,123 @@
-"""One input of a running segment: an opened source, its position and its end."""
+"""One input of a running segment: a partition of a source, its position and its end."""
 
 from __future__ import annotations
 
 from pystream._native.engine import Engine
-from pystream.connectors.base import Reader, fail_as
-from pystream.errors import PystreamError, SourceError, UnsupportedError
+from pystream.connectors.base import Poller, Position, Reader, fail_as
+from pystream.errors import PystreamError, SourceError
 from pystream.plan.logical import SourceNode
 from pystream.plan.lower import Input
+from pystream.runtime.pump import Intake
 
 __all__ = ["Feed"]
 
+# Rows a polled partition gives at a turn, so that several advance together.
+_TURN_ROWS = 65_536
+
 
 class Feed:
-    """Gives the engine a source's stream, and the source's errors their names."""
+    """Gives the engine a partition's rows, and the source's errors their names.
 
-    def __init__(self, spec: Input, node: SourceNode) -> None:
+    A `Reader` is pulled by the engine itself; what a `Poller` brings is gathered by a source
+    thread in `intake` and pushed.
+    """
+
+    def __init__(self, spec: Input, node: SourceNode, position: Position | None = None) -> None:
         self.spec = spec
         self.source = node.source
+        self.partition = "0" if node.partition is None else node.partition
         self.finished = False
         self.turn = 0  # how often it was driven, for fairness without event time
         self.reader: Reader | None = None
+        self.intake: Intake | None = None
         self._columns = node.columns
+        self._start = position
+        self._taken: Position | None = position
+        self._opened = False
 
-    def open(self) -> Reader:
-        """The reader, opened on first use."""
-        if self.reader is None:
-            try:
-                reader = self.source.open(self._columns)
-                if not isinstance(reader, Reader):
-                    raise UnsupportedError(f"source {self.source.name!r} cannot be pulled")
-                self.reader = reader
-            except PystreamError:
-                raise
-            except Exception as failure:
-                raise fail_as(
-                    SourceError, f"source {self.source.name!r} cannot be opened", failure
-                ) from failure
-        return self.reader
+    @property
+    def key(self) -> tuple[str, str]:
+        """What its position is kept under: the source's id and the partition."""
+        return self.spec.source_id, self.partition
+
+    @property
+    def is_first_partition(self) -> bool:
+        """Whether it speaks for its whole source."""
+        return self.partition == self.source.partitions()[0]
+
+    def open(self) -> None:
+        """Open the source at the position; harmless when done before."""
+        if self._opened:
+            return
+        try:
+            opened = self.source.open(self._columns, partition=self.partition, position=self._start)
+        except PystreamError:
+            raise
+        except Exception as failure:
+            raise fail_as(
+                SourceError, f"source {self.source.name!r} cannot be opened", failure
+            ) from failure
+        self._opened = True
+        if isinstance(opened, Poller):
+            self.intake = Intake(opened)
+        else:
+            self.reader = opened
+
+    def position(self, engine: Engine) -> Position:
+        """Where to go on behind everything that the engine was given."""
+        if self.reader is not None:
+            return self.reader.position(engine.input_rows(self.spec.number))
+        return self._taken
+
+    def push_waiting(self, engine: Engine) -> bool:
+        """Give the engine what the source thread has gathered; whether there was something."""
+        assert self.intake is not None
+        rows = 0
+        while rows < _TURN_ROWS and (taken := self.intake.take()) is not None:
+            batch, self._taken = taken
+            engine.push(self.spec.number, batch)
+            rows += batch.num_rows
+        if rows == 0 and self.intake.ended and self.intake.empty:
+            if self.intake.failure is not None:
+                raise self._explain(self.intake.failure, engine)
+            self.finish(engine)
+            return True
+        return rows > 0
 
     def finish(self, engine: Engine) -> None:
         """No more comes: its watermark becomes infinite."""
         if not self.finished:
             self.finished = True
             engine.finish_input(self.spec.number)
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the source."""
         if self.reader is not None:
             self.reader.close()
 
-    def explain(self, error: SourceError, rows: int) -> BaseException:
-        """The error of this source with its name, its cause and how far it came."""
+    def close(self) -> None:
+        """Let go of the source; its source thread has ended."""
+        if self.reader is not None:
+            self.reader.close()
+        if self.intake is not None:
+            self.intake.poller.close()
+
+    def explain(self, error: SourceError, engine: Engine) -> BaseException:
+        """The error of a pulled source with its name, its cause and how far it came."""
         cause = None if self.reader is None else self.reader.failure
-        if isinstance(cause, KeyboardInterrupt | SystemExit | PystreamError):
+        return self._explain(error if cause is None else cause, engine, error.operator)
+
+    def _explain(
+        self, cause: BaseException, engine: Engine, operator: str | None = None
+    ) -> BaseException:
+        if isinstance(cause, KeyboardInterrupt | SystemExit | PystreamError) and not (
+            isinstance(cause, SourceError) and cause.status == "source"
+        ):
             return cause
-        detail = str(error) if cause is None else f"{type(cause).__name__}: {cause}"
+        rows = engine.input_rows(self.spec.number)
+        native = isinstance(cause, SourceError)
+        detail = str(cause) if native else f"{type(cause).__name__}: {cause}"
         named = SourceError(
             f"source {self.source.name!r} failed after {rows:,} row{'s'[: rows != 1]}: {detail}",
             status="source",
-            operator=error.operator,
+            operator=operator or self.source.name,
         )
-        named.__cause__ = cause
+        named.__cause__ = None if native else cause
         return named

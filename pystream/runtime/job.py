@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from pystream._native.arrow import Memory
-from pystream.connectors.base import Sink, SinkContext
+from pystream.connectors.base import Sink
 from pystream.connectors.callback import MemorySink
 from pystream.errors import CancelledError, InvalidError
 from pystream.plan.logical import LogicalNode
-from pystream.runtime.driver import Driver
+from pystream.runtime.checkpointer import Epoch
+from pystream.runtime.guarantee import guarantee_of, require
+from pystream.runtime.launch import CheckpointOptions, launch
 from pystream.runtime.metrics import Metrics
 from pystream.runtime.run import Run
 
@@ -29,11 +31,11 @@ class Job:
 
     Attributes
     ----------
-    guarantee : str
-        What the whole pipeline promises about each row.
+    name
+        What threads, checkpoints and errors call it.
+    guarantee : Guarantee
+        What the whole pipeline promises about each row, and what limits it.
     """
-
-    guarantee = "exactly once within a run that finishes; a failed run starts again"
 
     def __init__(
         self,
@@ -44,16 +46,21 @@ class Job:
         memory: Memory,
         progress: bool | None,
         name: str,
+        options: CheckpointOptions | None = None,
+        guarantee: str | None = None,
     ) -> None:
         self.name = name
-        driver = Driver(node, parallelism=parallelism, memory=memory, name=name)
-        self._run = Run(driver, MemorySink(memory) if sink is None else sink, progress, name)
-        try:
-            self._run.sink.open(driver.schema, SinkContext(name))
-            self._run.sink.recover(0, None)
-        except BaseException:
-            driver.close()
-            raise
+        self.guarantee = guarantee_of(node, sink, checkpointed=options is not None)
+        require(guarantee, self.guarantee)
+        self._run = launch(
+            node,
+            MemorySink(memory) if sink is None else sink,
+            parallelism=parallelism,
+            memory=memory,
+            name=name,
+            options=options,
+            progress=progress,
+        )
         # The thread holds the run and not the job, so that a dropped job is noticed.
         self._thread = threading.Thread(target=self._run, name=f"{name}-driver", daemon=True)
         self._watch = weakref.finalize(self, _abandoned, self._run, name, os.getpid())
@@ -108,24 +115,80 @@ class Job:
         """
         import pyarrow as pa
 
-        if not isinstance(self._run.sink, MemorySink):
-            raise InvalidError(f"the results of this job go to {self._run.sink.name}")
+        sink = self._run.output.sink
+        if not isinstance(sink, MemorySink):
+            raise InvalidError(f"the results of this job go to {sink.name}")
         self.wait()
         if self.error is not None:
             raise self.error
-        return pa.table(self._run.sink.batches)
+        return pa.table(sink.batches)
 
-    def stop(self, timeout: float | None = None) -> None:
-        """Take no more input, let what was read finish, and wait for that.
+    def stop(self, timeout: float | None = None, *, drain: bool | None = None) -> None:
+        """Take no more input and wait for the end.
 
-        Windows that are still open leave as they stand.
+        Parameters
+        ----------
+        timeout
+            Seconds to wait; None waits as long as it takes.
+        drain
+            True lets windows that are still open leave as they stand, as at the end of the input.
+            False, for jobs with checkpoints and their default, ends behind one more checkpoint:
+            started again, the job goes on as if it had never stopped.
         """
-        self._run.driver.stop()
+        checkpointer = self._run.checkpointer
+        if checkpointer is None and drain is False:
+            raise InvalidError("stop(drain=False) needs a job that was started with checkpoint=...")
+        if checkpointer is None or drain:
+            self._run.driver.stop()
+        else:
+            checkpointer.request(last=True)
         if not self.wait(timeout):
             raise TimeoutError(
-                f"job {self.name!r} has not drained after {timeout} s: its source may be waiting; "
+                f"job {self.name!r} has not ended after {timeout} s: its source may be waiting; "
                 "cancel() gives up"
             )
+
+    def savepoint(self, name: str, timeout: float | None = None) -> int:
+        """Make a full checkpoint that is kept until it is deleted; the job goes on.
+
+        Parameters
+        ----------
+        name
+            What ``start(restore=name)`` will call it.
+        timeout
+            Seconds to wait; None waits as long as it takes.
+
+        Returns
+        -------
+        int
+            Its epoch.
+        """
+        epoch = self._checkpoint(name, timeout)
+        return epoch.number
+
+    def checkpoint(self, timeout: float | None = None) -> int:
+        """Make a checkpoint now and wait until its output is visible; answers its epoch."""
+        return self._checkpoint(None, timeout).number
+
+    def _checkpoint(self, savepoint: str | None, timeout: float | None) -> Epoch:
+        checkpointer = self._run.checkpointer
+        if checkpointer is None:
+            raise InvalidError(f"job {self.name!r} was started without checkpoint=...")
+        epoch = checkpointer.request(savepoint=savepoint)
+        until = None if timeout is None else time.monotonic() + timeout
+        while not epoch.committed.wait(_POLL_S):
+            if self._run.ended.is_set() and not epoch.committed.is_set():
+                raise self.error or InvalidError(
+                    f"job {self.name!r} has ended before it made the checkpoint"
+                )
+            if until is not None and time.monotonic() >= until:
+                raise TimeoutError(f"job {self.name!r} made no checkpoint within {timeout} s")
+        return epoch
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that was decided; 0 before the first and without checkpoints."""
+        return 0 if self._run.checkpointer is None else self._run.checkpointer.epoch
 
     def cancel(self) -> None:
         """Give up soon and wait for the threads; results not yet written are lost."""

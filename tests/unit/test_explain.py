@@ -36,8 +36,8 @@ def test_plan(query):
         "Watermark    the largest t of its source so far minus 5s\n"
         "Windows      a window's rows leave, final, when the watermark reaches its end\n"
         "Late rows    a row whose every window has left is dropped and counted (late_rows)\n"
-        "Guarantee    every row of the sources counts once in a run that succeeds; a failed run "
-        "starts again from the beginning\n"
+        "Guarantee    within one run: every row of the sources counts once in a run that succeeds; "
+        "a failed run starts again from the beginning\n"
         "Parallelism  2 shards, exchanged by shop"
     )
 

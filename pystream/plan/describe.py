@@ -1,0 +1,75 @@
+"""What a stateful operator is, in JSON: stored in checkpoints, compared when the code changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pystream.plan.logical import (
+    AggregateNode,
+    EventTimeNode,
+    FilterNode,
+    LogicalNode,
+    MapNode,
+    ProjectNode,
+    SourceNode,
+)
+from pystream.plan.tree import render
+
+__all__ = ["OperatorDescription", "describe"]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorDescription:
+    """An operator with state.
+
+    Attributes
+    ----------
+    stem
+        What its key begins with.
+    partition
+        The source partition it belongs to, where it belongs to one.
+    details
+        ``kind`` and what decides whether state of another run fits: a JSON object.
+    """
+
+    stem: str
+    partition: str | None
+    details: dict[str, Any]
+
+
+def describe(node: LogicalNode) -> OperatorDescription:
+    """The description of an aggregation, an event time or a Python stage with event time."""
+    if isinstance(node, AggregateNode):
+        return OperatorDescription("aggregate", None, _aggregate(node))
+    assert node.event_time is not None
+    source = _source_below(node)
+    place = "a stage" if source is None else source.source.name
+    details = {"kind": "event_time", "column": node.event_time.column, "of": place}
+    partition = None if source is None else source.partition
+    return OperatorDescription(f"event_time of {place}", partition, details)
+
+
+def _aggregate(node: AggregateNode) -> dict[str, Any]:
+    keys = []
+    for name, tree in node.keys:
+        field = node.schema.field(name)
+        assert field is not None
+        keys.append({"name": name, "type": field.type, "expr": render(tree)})
+    event_time = node.input.event_time
+    return {
+        "kind": "aggregate",
+        "keys": keys,
+        "window": None if node.window is None else str(node.window),
+        "event_time": None if event_time is None else event_time.column,
+        "aggregates": [
+            {"name": a.name, "expr": str(a).rsplit(" as ", 1)[0]} for a in node.aggregates
+        ],
+    }
+
+
+def _source_below(node: LogicalNode) -> SourceNode | None:
+    """The one source that a chain of row-by-row operators reads."""
+    while isinstance(node, FilterNode | ProjectNode | EventTimeNode | MapNode):
+        node = node.input
+    return node if isinstance(node, SourceNode) else None

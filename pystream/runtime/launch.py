@@ -1,0 +1,177 @@
+"""From a query, a sink and options to a run that is ready: fenced, restored, opened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from pystream._native.arrow import Memory
+from pystream.checkpoint import Checkpoint, CheckpointStore
+from pystream.connectors.base import Position, Sink, SinkContext
+from pystream.durations import Duration, parse_duration
+from pystream.errors import CheckpointError, InvalidError
+from pystream.plan.logical import LogicalNode
+from pystream.runtime.checkpointer import Checkpointer
+from pystream.runtime.clock import Clock
+from pystream.runtime.driver import Driver
+from pystream.runtime.output import Output
+from pystream.runtime.run import Run
+from pystream.storage import open_storage
+
+__all__ = ["CheckpointOptions", "launch"]
+
+# So many rows at most go into the engine between two looks at what a checkpoint wants.
+_BUDGET_ROWS = 524_288
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointOptions:
+    """Where checkpoints go, how often, and what a run begins with.
+
+    Attributes
+    ----------
+    place
+        What `open_storage` takes.
+    every_s
+        Seconds between two checkpoints.
+    keep
+        How many are kept.
+    restore
+        ``"latest"``, ``"none"``, the number of an epoch or the name of a savepoint.
+    lease_s
+        How long another instance must wait when this one dies without a word.
+    """
+
+    place: Any
+    every_s: float = 10.0
+    keep: int = 3
+    restore: str | int = "latest"
+    lease_s: float = 30.0
+
+    @staticmethod
+    def of(
+        place: Any,
+        *,
+        every: Duration,
+        keep: int,
+        restore: str | int,
+    ) -> CheckpointOptions | None:
+        """Options as a user gives them; None without a place."""
+        if place is None:
+            if restore != "latest":
+                raise InvalidError(f"restore={restore!r} needs checkpoint=..., the place to look")
+            return None
+        every_s = parse_duration(every, "checkpoint_every") / 1e9
+        if every_s <= 0:
+            raise InvalidError(f"checkpoint_every must be more than nothing, not {every!r}")
+        if keep < 1:
+            raise InvalidError(f"keep_checkpoints must be at least 1, not {keep}")
+        return CheckpointOptions(place, every_s, keep, restore)
+
+
+def launch(
+    node: LogicalNode,
+    sink: Sink,
+    *,
+    parallelism: int,
+    memory: Memory,
+    name: str,
+    options: CheckpointOptions | None,
+    progress: bool | None = False,
+    clock: Clock | None = None,
+    threaded: bool = True,
+) -> Run:
+    """A run that is ready to be called, or stepped where it is not threaded."""
+    with contextlib.ExitStack() as undo:
+        if options is None:
+            driver = Driver(
+                node, parallelism=parallelism, memory=memory, name=name, threaded=threaded
+            )
+            undo.callback(driver.close)
+            output = Output(sink, driver.wake)
+            output.open(driver.schema, SinkContext(name), 0, None)
+            undo.pop_all()
+            return Run(driver, output, None, progress=progress, name=name)
+        clock = Clock() if clock is None else clock
+        storage = open_storage(options.place)
+        store = CheckpointStore(storage, job=name, clock=clock)
+        lease = store.acquire(_owner(), options.lease_s)
+        undo.callback(lease.release)
+        latest = store.latest()
+        restored = _choose(store, latest, options.restore)
+        driver = Driver(
+            node,
+            parallelism=parallelism,
+            memory=memory,
+            name=name,
+            positions=_positions(restored),
+            track_changes=True,
+            threaded=threaded,
+        )
+        undo.callback(driver.close)
+        driver.limit_budget(_BUDGET_ROWS)
+        over = restored is not None and restored.finished
+        if restored is not None and not over:
+            _need_same(restored, driver)
+            driver.restore(restored.pieces)
+        epoch, token = (0, None) if latest is None else (latest.epoch, latest.sink_token)
+        output = Output(sink, driver.wake)
+        output.open(driver.schema, SinkContext(name, storage), epoch, token)
+        checkpointer = Checkpointer(
+            store,
+            lease,
+            driver,
+            output,
+            epoch=epoch,
+            every_s=options.every_s,
+            keep=options.keep,
+            clock=clock,
+        )
+        undo.pop_all()
+        return Run(
+            driver,
+            output,
+            checkpointer,
+            progress=progress,
+            name=name,
+            over=over,
+            on_end=lease.release,
+        )
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _choose(
+    store: CheckpointStore, latest: Checkpoint | None, restore: str | int
+) -> Checkpoint | None:
+    """The checkpoint to begin with."""
+    if restore == "latest":
+        return latest
+    return None if restore == "none" else store.load(restore)
+
+
+def _need_same(checkpoint: Checkpoint, driver: Driver) -> None:
+    """Refuse the state of another query."""
+    before = {operator["key"]: dict(operator) for operator in checkpoint.operators}
+    now = {operator["key"]: operator for operator in driver.operators()}
+    for key in sorted({*before, *now}):
+        if before.get(key) != now.get(key):
+            raise CheckpointError(
+                f"checkpoint {checkpoint.epoch} belongs to another query: {key!r} was "
+                f"{before.get(key)}, is {now.get(key)}; restore='none' begins afresh"
+            )
+
+
+def _positions(checkpoint: Checkpoint | None) -> dict[tuple[str, str], Position]:
+    if checkpoint is None:
+        return {}
+    return {
+        (source, partition): position
+        for source, by_partition in checkpoint.positions.items()
+        for partition, position in by_partition.items()
+    }

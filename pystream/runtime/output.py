@@ -1,0 +1,162 @@
+"""The sink's side of a job: a bounded queue, and the one thread that speaks to the sink."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pystream._native.arrow import BatchList
+from pystream.connectors.base import Sink, SinkContext, fail_as
+from pystream.errors import PystreamError, SinkError
+from pystream.plan.schema import Schema
+from pystream.runtime.actor import Actor
+
+__all__ = ["Output"]
+
+# What may wait for a slow sink, beside the list that it is writing.
+_WAITING_BYTES = 8 << 20
+_WAITING_LISTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One thing for the sink to do."""
+
+    verb: str  # write, prepare, commit or close
+    batches: BatchList | None = None
+    size_bytes: int = 0
+    epoch: int = 0
+    token: Any = None
+    then: Callable[[Any], None] | None = None
+
+
+class Output(Actor):
+    """Makes the calls of a sink in order.
+
+    Rows are taken while there is room (`full`); epochs are always taken. Whatever a call raises
+    ends the actor.
+    """
+
+    name = "sink"
+
+    def __init__(self, sink: Sink, notify: Callable[[], None]) -> None:
+        super().__init__()
+        self.sink = sink
+        self.rows = 0
+        self._notify = notify
+        self._lock = threading.Lock()
+        self._calls: deque[_Call] = deque()
+        self._bytes = 0
+        self._lists = 0
+        self._idle = True
+
+    def open(self, schema: Schema, context: SinkContext, epoch: int, token: Any) -> None:
+        """Open the sink where the last decided epoch left it. In the caller's thread."""
+        try:
+            with _naming(self.sink):
+                self.sink.open(schema, context)
+                self.sink.recover(epoch, token)
+        except BaseException as error:
+            self.abort(error)
+            raise
+
+    # ---- from the driving thread ----
+
+    @property
+    def full(self) -> bool:
+        """Whether rows must wait."""
+        with self._lock:
+            return self._bytes >= _WAITING_BYTES or self._lists >= _WAITING_LISTS
+
+    def write(self, batches: BatchList) -> None:
+        """Rows for the sink; the list is the sink's from now on."""
+        self._add(_Call("write", batches, batches.nbytes))
+
+    def prepare(self, epoch: int, then: Callable[[Any], None]) -> None:
+        """End an epoch; `then` is called with its token, in the sink's thread."""
+        self._add(_Call("prepare", epoch=epoch, then=then))
+
+    def commit(self, epoch: int, token: Any, then: Callable[[Any], None]) -> None:
+        """An epoch was decided; `then` is called when it is visible, in the sink's thread."""
+        self._add(_Call("commit", epoch=epoch, token=token, then=then))
+
+    def close(self) -> None:
+        """Nothing more comes; the actor ends behind everything before."""
+        self._add(_Call("close"))
+
+    def give_up(self, *, drop: bool) -> None:
+        """End without closing the sink: `abort` follows. drop: what waits is not written."""
+        if drop:
+            with self._lock:
+                self._calls.clear()
+        self._add(_Call("stop"))
+
+    @property
+    def idle(self) -> bool:
+        """Whether every call has been made."""
+        with self._lock:
+            return self._idle and not self._calls
+
+    def _add(self, call: _Call) -> None:
+        with self._lock:
+            self._calls.append(call)
+            self._bytes += call.size_bytes
+            self._lists += call.verb == "write"
+        self.ring()
+
+    # ---- in the sink's thread ----
+
+    def step(self, wait_s: float) -> bool:
+        with self._lock:
+            if not self._calls:
+                return False
+            call = self._calls.popleft()
+            self._idle = False
+        try:
+            self._make(call)
+        finally:
+            with self._lock:
+                self._idle = True
+                self._bytes -= call.size_bytes
+                self._lists -= call.verb == "write"
+            self._notify()
+        return True
+
+    def _make(self, call: _Call) -> None:
+        answer = None
+        with _naming(self.sink):
+            if call.verb == "write":
+                assert call.batches is not None
+                self.sink.write(call.batches)
+                self.rows += call.batches.num_rows
+            elif call.verb == "prepare":
+                answer = self.sink.prepare(call.epoch)
+            elif call.verb == "commit":
+                self.sink.commit(call.epoch, call.token)
+            elif call.verb == "close":
+                self.sink.close()
+        if call.then is not None:
+            call.then(answer)
+        self.ended = call.verb in ("close", "stop")
+
+    def abort(self, error: BaseException) -> None:
+        """Tell the sink that the run failed; its thread has ended."""
+        try:
+            self.sink.abort(error)
+        except Exception as second:
+            error.add_note(f"closing {self.sink.name} failed too: {second}")
+
+
+@contextlib.contextmanager
+def _naming(sink: Sink) -> Iterator[None]:
+    """Errors of a sink that are not pystream's own become a `SinkError` with its name."""
+    try:
+        yield
+    except PystreamError:
+        raise
+    except Exception as failure:
+        raise fail_as(SinkError, f"{sink.name} failed", failure) from failure

@@ -1,0 +1,114 @@
+"""Source threads: they ask pollers for rows and keep them, bounded, until the driver takes them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pystream.connectors.base import Poller, Position
+from pystream.runtime.actor import Actor
+
+__all__ = ["Intake", "Pump"]
+
+# What a partition may have waiting: enough for a driver that is busy for some milliseconds.
+_WAITING_BYTES = 8 << 20
+_WAITING_BATCHES = 64
+
+
+class Intake:
+    """Rows of one partition that have been read and not yet been taken; one producer, one consumer.
+
+    Attributes
+    ----------
+    ended
+        The poller has ended; what waits is all there will be.
+    failure
+        What ended the poller, if it failed.
+    """
+
+    def __init__(self, poller: Poller) -> None:
+        self.poller = poller
+        self.ended = False
+        self.failure: BaseException | None = None
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Any, int, Position]] = deque()
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the pump must wait."""
+        with self._lock:
+            return self._bytes >= _WAITING_BYTES or len(self._waiting) >= _WAITING_BATCHES
+
+    def put(self, batch: Any, position: Position) -> None:
+        """Add rows, and the position behind them."""
+        size = batch.nbytes
+        with self._lock:
+            self._waiting.append((batch, size, position))
+            self._bytes += size
+
+    def take(self) -> tuple[Any, Position] | None:
+        """The next rows and the position behind them."""
+        with self._lock:
+            if not self._waiting:
+                return None
+            batch, size, position = self._waiting.popleft()
+            self._bytes -= size
+            return batch, position
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+
+class Pump(Actor):
+    """Asks the pollers of some partitions in turn."""
+
+    name = "source"
+
+    def __init__(self, intakes: Sequence[Intake], notify: Callable[[], None]) -> None:
+        super().__init__()
+        self._intakes = list(intakes)
+        self._notify = notify
+        self._closing = False
+
+    def step(self, wait_s: float) -> bool:
+        if self._closing:
+            self.ended = True
+            return False
+        open_ones = [intake for intake in self._intakes if not intake.ended]
+        if not open_ones:
+            self.ended = True
+            return False
+        # With several partitions none may make the others wait long.
+        patience = wait_s if len(open_ones) == 1 else min(wait_s, 0.01 / len(open_ones))
+        worked = False
+        for intake in open_ones:
+            if not intake.full:
+                worked = self._ask(intake, 0.0 if worked else patience) or worked
+        return worked
+
+    def _ask(self, intake: Intake, wait_s: float) -> bool:
+        poller = intake.poller
+        try:
+            batch = poller.poll(wait_s)
+            if batch is not None and batch.num_rows:
+                intake.put(batch, poller.position())
+            ended = poller.ended
+        except Exception as failure:
+            intake.failure = failure
+            batch, ended = None, True
+        if ended:
+            intake.ended = True
+        if batch is not None or ended:
+            self._notify()
+            return True
+        return False
+
+    def close(self) -> None:
+        """Ask no more; from any thread."""
+        self._closing = True
+        self.ring()

@@ -1,0 +1,262 @@
+"""Jobs with checkpoints: what a run that was cut off leaves, the next one goes on from."""
+
+import threading
+
+import pyarrow as pa
+import pytest
+
+import pystream as ps
+from pystream.connectors.base import Poller, Sink, Source
+from pystream.errors import InvalidError, SinkError
+
+KEYS = 7
+
+
+class Ledger(Sink):
+    """Rows in memory that outlive a job; fails when told to."""
+
+    name = "ledger"
+    guarantee = "exactly-once"
+
+    def __init__(self):
+        self.committed = []
+        self.epoch = 0
+        self.staged = {}
+        self.open_rows = []
+        self.fail_at = None  # (verb, how many calls from now)
+
+    def _maybe_fail(self, verb):
+        if self.fail_at is not None and self.fail_at[0] == verb:
+            left = self.fail_at[1] - 1
+            self.fail_at = (verb, left)
+            if left < 0:
+                self.fail_at = None
+                raise OSError(f"{verb} refused")
+
+    def recover(self, epoch, token):
+        self.open_rows = []
+        if epoch and epoch > self.epoch:
+            self.commit(epoch, token)
+        self.staged = {}
+
+    def write(self, batches):
+        self._maybe_fail("write")
+        self.open_rows += pa.table(batches).to_pylist()
+
+    def prepare(self, epoch):
+        self._maybe_fail("prepare")
+        self.staged[epoch], self.open_rows = self.open_rows, []
+        return {"rows": len(self.staged[epoch])}
+
+    def commit(self, epoch, token):
+        self._maybe_fail("commit")
+        if epoch <= self.epoch:
+            return
+        rows = self.staged.pop(epoch)
+        assert len(rows) == token["rows"]
+        self.committed += rows
+        self.epoch = epoch
+
+
+class Ticks(Source):
+    """Partitions whose rows come when a test lets them; row i of a partition is known."""
+
+    live = True
+    replayable = True
+
+    def __init__(self, name="ticks", partitions=3, total=5000, gate=None):
+        self.name = name
+        self.total = total
+        self.gate = gate
+        self.told = []
+        self._partitions = [str(i) for i in range(partitions)]
+
+    def schema(self):
+        return pa.schema([("t", pa.timestamp("us")), ("k", pa.int64()), ("x", pa.int64())])
+
+    def partitions(self):
+        return self._partitions
+
+    def open(self, columns, *, partition="0", position=None):
+        return TickPoller(self, int(partition), 0 if position is None else position)
+
+    def committed(self, positions):
+        self.told.append(dict(positions))
+
+
+def tick_batch(partition, start, count, schema):
+    rows = range(start, start + count)
+    columns = [
+        pa.array([r * 1000 + partition for r in rows], pa.timestamp("us")),
+        pa.array([(r * 31 + partition) % KEYS for r in rows]),
+        pa.array([r + partition for r in rows]),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+class TickPoller(Poller):
+    def __init__(self, source, partition, at):
+        self._source, self._partition, self._at = source, partition, at
+
+    def poll(self, timeout_s):
+        source = self._source
+        limit = source.total if source.gate is None else min(source.total, source.gate())
+        count = min(50, limit - self._at)
+        if count <= 0:
+            self.ended = self._at >= source.total
+            if not self.ended:
+                threading.Event().wait(min(timeout_s, 0.002))
+            return None
+        batch = tick_batch(self._partition, self._at, count, source.schema())
+        self._at += count
+        return batch
+
+    def position(self):
+        return self._at
+
+
+def query(source):
+    stream = ps.Stream.from_source(source).with_event_time("t", out_of_orderness="1ms")
+    return stream.group_by("k").window(ps.tumbling("100ms")).agg(n=ps.count(), s=ps.sum("x"))
+
+
+def expected(partitions=3, total=5000):
+    rows = pa.Table.from_batches(
+        [tick_batch(p, 0, total, Ticks().schema()) for p in range(partitions)]
+    )
+    stream = ps.read_arrow(rows).with_event_time("t", out_of_orderness="1h")
+    result = stream.group_by("k").window(ps.tumbling("100ms")).agg(n=ps.count(), s=ps.sum("x"))
+    return ordered(result.collect().to_pylist())
+
+
+def ordered(rows):
+    return sorted(rows, key=lambda row: (row["window_start"], row["k"]))
+
+
+def test_a_run_with_checkpoints_gives_what_one_without_gives(tmp_path):
+    ledger = Ledger()
+    job = (
+        query(Ticks())
+        .write_to(ledger)
+        .start(checkpoint=tmp_path, checkpoint_every="5ms", name="plain")
+    )
+    job.wait()
+    assert job.status == "finished"
+    assert ordered(ledger.committed) == expected()
+    assert ledger.epoch == job.epoch >= 1
+
+
+@pytest.mark.parametrize("verb", ["write", "prepare", "commit"])
+@pytest.mark.parametrize("parallelism", [1, 3])
+def test_a_failed_run_goes_on_where_it_was(tmp_path, verb, parallelism):
+    ledger = Ledger()
+    failures = 0
+    for attempt in range(40):
+        ledger.fail_at = (verb, attempt % 3) if attempt < 6 else None
+        pipeline = query(Ticks()).write_to(ledger)
+        try:
+            job = pipeline.start(
+                checkpoint=tmp_path,
+                checkpoint_every="5ms",
+                parallelism=(parallelism + attempt - 1) % 3 + 1,
+                name="restarted",
+            )
+            job.wait()
+            break
+        except SinkError:
+            failures += 1
+    assert job.status == "finished"
+    assert failures >= 1
+    assert ordered(ledger.committed) == expected()
+
+
+def test_a_finished_job_has_nothing_more_to_do(tmp_path):
+    ledger = Ledger()
+    for _ in range(2):
+        job = query(Ticks()).write_to(ledger).start(checkpoint=tmp_path, name="over")
+        job.wait()
+        assert job.status == "finished"
+    assert ordered(ledger.committed) == expected()
+    assert job.metrics().rows_in == 0
+
+
+def test_stop_ends_behind_a_checkpoint_and_open_windows_stay_open(tmp_path):
+    gate = threading.Event()
+    ledger = Ledger()
+    source = Ticks(gate=lambda: 5000 if gate.is_set() else 1777)
+    job = query(source).write_to(ledger).start(checkpoint=tmp_path, name="stopped")
+    while job.metrics().rows_in < 3 * 1777:
+        assert job.wait(0.01) is False
+    job.stop()
+    assert job.status == "stopped"
+    done = len(ledger.committed)
+    assert 0 < done < len(expected())
+    assert source.told[-1] == {"0": 1777, "1": 1777, "2": 1777}
+    gate.set()
+    query(source).write_to(ledger).start(checkpoint=tmp_path, name="stopped").wait()
+    assert ordered(ledger.committed) == expected()
+
+
+def test_a_savepoint_and_an_older_epoch_can_be_gone_back_to(tmp_path):
+    gate = [1000]
+    source = Ticks(gate=lambda: gate[0])
+    ledger = Ledger()
+    with (
+        query(source)
+        .write_to(ledger)
+        .start(checkpoint=tmp_path, checkpoint_every="1h", name="saved") as job
+    ):
+        while job.metrics().rows_in < 3000:
+            assert job.wait(0.01) is False
+        assert job.savepoint("first") == 1
+        gate[0] = 2000
+        while job.metrics().rows_in < 6000:
+            assert job.wait(0.01) is False
+        assert job.checkpoint() == 2
+    gate[0] = 5000
+    again = Ledger()
+    again.epoch = ledger.epoch
+    query(source).write_to(again).start(checkpoint=tmp_path, name="saved", restore="first").wait()
+    before = [row for row in ledger.committed if row not in again.committed]
+    assert ordered(before + again.committed) == expected()
+
+
+def test_what_cannot_be_exactly_once_is_refused(tmp_path):
+    lines = ps.from_generator(lambda: [{"x": 1}], schema={"x": int}, name="wire")
+    with pytest.raises(InvalidError, match="source 'wire' cannot be read again"):
+        lines.write_to(Ledger()).start(checkpoint=tmp_path, guarantee="exactly-once")
+    table = ps.read_arrow(pa.table({"x": [1]}))
+    with pytest.raises(InvalidError, match=r"only at-least-once: for_each .* cannot take back"):
+        table.for_each(print).start(checkpoint=tmp_path, guarantee="exactly-once")
+    with pytest.raises(InvalidError, match=r"start it with checkpoint="):
+        table.write_to(Ledger()).start(guarantee="exactly-once")
+    with pytest.raises(InvalidError, match="must be one of exactly-once, at-least-once"):
+        table.write_to(Ledger()).start(guarantee="twice")
+    job = table.write_to(Ledger()).start(checkpoint=tmp_path, guarantee="exactly-once")
+    job.wait()
+    assert job.guarantee.level == "exactly-once"
+
+
+def test_python_stages_pass_barriers_on(tmp_path):
+    ledger = Ledger()
+    attempts = 0
+
+    def doubled(batch):
+        return batch.set_column(2, "x", pa.compute.multiply(batch["x"], 2))
+
+    stream = ps.Stream.from_source(Ticks()).map_batches(doubled)
+    stream = stream.with_event_time("t", out_of_orderness="1h").group_by("k")
+    stream = stream.window(ps.tumbling("100ms")).agg(n=ps.count(), s=ps.sum("x"))
+    job = None
+    while job is None or job.status != "finished":
+        ledger.fail_at = ("commit", 0) if attempts < 3 else None
+        try:
+            job = stream.write_to(ledger).start(
+                checkpoint=tmp_path, checkpoint_every="5ms", parallelism=2, name="staged"
+            )
+            job.wait()
+        except SinkError:
+            attempts += 1
+    assert attempts >= 1
+    wanted = [{**row, "s": row["s"] * 2} for row in expected()]
+    assert ordered(ledger.committed) == wanted
