@@ -136,8 +136,10 @@ class CheckpointStore:
         found = [epoch for epoch in reversed(epochs) if before is None or epoch < before]
         passed_over = []
         for epoch in found:
-            checkpoint, problem = self._try(_manifest_name(epoch))
+            name = _manifest_name(epoch)
+            checkpoint, problem = self._try(name)
             if checkpoint is not None:
+                self.storage.sync(name)  # what is built on it must not outlast it
                 return checkpoint
             passed_over.append(f"checkpoint {epoch} at {self.storage.url} passed over: {problem}")
             self.warnings.append(passed_over[-1])
@@ -168,6 +170,7 @@ class CheckpointStore:
             raise CheckpointError(
                 f"checkpoint {which} at {self.storage.url} cannot be restored: {problem}"
             )
+        self.storage.sync(name)
         return checkpoint
 
     def _no_such(self, which: int | str) -> CheckpointError:
@@ -271,9 +274,12 @@ class CheckpointStore:
         if self.storage.create(name, data):
             return True
         try:
-            return self.storage.read(name) == data
+            if self.storage.read(name) != data:
+                return False
+            self.storage.sync(name)
         except FileNotFoundError:
             return False
+        return True
 
     def _by(self, name: str) -> str:
         try:
@@ -381,7 +387,13 @@ class CheckpointStore:
             Another instance runs it. Its lease passes on when it was released, has run out, or on
             a local disk as soon as its process is dead.
         """
-        self._lease = acquire(self.storage, self.clock, job=self.job, owner=owner, ttl_s=ttl_s)
+        try:
+            self._lease = acquire(self.storage, self.clock, job=self.job, owner=owner, ttl_s=ttl_s)
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.storage.url} cannot hold the checkpoints of job {self.job!r}: "
+                f"{error.strerror or error}"
+            ) from error
         if not self.storage.conditional:
             self.warnings.append(
                 f"{self.storage.url} cannot create files exclusively: two instances of job "

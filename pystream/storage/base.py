@@ -109,6 +109,9 @@ class Storage(ABC):
     def replace(self, name: str, data: bytes, version: str) -> str | None:
         """Change the file if it is still `version`; its new version, or None if it is not."""
 
+    def sync(self, name: str) -> None:  # noqa: B027
+        """Make durable what is there: its writer may have died between showing and syncing it."""
+
     @abstractmethod
     def list(self, prefix: str = "") -> list[str]:
         """Names that begin with a prefix, sorted."""

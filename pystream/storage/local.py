@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pystream.errors import InvalidError
 from pystream.storage.base import Lock, Output, Storage
 
 __all__ = ["LocalStorage"]
@@ -28,6 +29,8 @@ class LocalStorage(Storage):
 
     def path(self, name: str) -> Path:
         """Where a file is."""
+        if not name or name.startswith("/") or ".." in name.split("/"):
+            raise InvalidError(f"names in a storage are relative and stay below it, not {name!r}")
         return self.root / name
 
     def read(self, name: str) -> bytes:
@@ -74,6 +77,12 @@ class LocalStorage(Storage):
             os.replace(temporary, path)
             sync_directory(path.parent)
             return new
+
+    def sync(self, name: str) -> None:
+        path = self.path(name)
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+        sync_directory(path.parent)
 
     def list(self, prefix: str = "") -> list[str]:
         folder = self.root / prefix.rpartition("/")[0]
@@ -128,7 +137,11 @@ class _LocalOutput(Output):
     def close(self) -> None:
         if self._file is None:
             return
-        os.fsync(self._file.fileno())
+        try:
+            os.fsync(self._file.fileno())
+        except OSError:
+            self.discard()  # what a failed fsync has dropped, a second one does not bring back
+            raise
         self._file.close()
         self._file = None
         os.replace(self._temporary, self._path)
@@ -158,10 +171,14 @@ def _beside(path: Path) -> Path:
 
 def _write_aside(path: Path, data: bytes) -> Path:
     temporary = _beside(path)
-    with open(temporary, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary
 
 

@@ -102,6 +102,24 @@ def test_late_but_alone_it_is_still_ours(make):
         assert store.begin(1).commit(positions={}).epoch == 1
 
 
+def test_a_renewal_that_was_done_twice_is_ours(tmp_path):
+    class Repeating(LocalStorage):
+        def replace(self, name, data, version):
+            super().replace(name, data, version)
+            return super().replace(name, data, version)
+
+    with CheckpointStore(Repeating(tmp_path), job="orders").acquire("first", 10) as lease:
+        lease.renew()
+        lease.renew()
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    store = CheckpointStore(LocalStorage(tmp_path / "file"), job="orders")
+    with pytest.raises(CheckpointError, match=r"cannot hold the checkpoints.*: Not a directory"):
+        store.acquire("first", 10)
+
+
 def test_the_lease_of_another_job(make, tmp_path):
     with make().acquire("first", 10):
         pass
