@@ -10,7 +10,8 @@ from pystream._native.arrow import Memory
 from pystream.aggregates import Agg
 from pystream.connectors.base import Sink, Source
 from pystream.connectors.callback import CallbackSink
-from pystream.connectors.file_sinks import CsvSink, IpcSink, ParquetSink
+from pystream.connectors.directory import Rolling, file_sink
+from pystream.connectors.file_sinks import CsvFormat, IpcFormat, ParquetFormat
 from pystream.connectors.generator import to_arrow_schema
 from pystream.durations import Duration, parse_bytes, parse_duration
 from pystream.errors import InvalidError, column_not_found
@@ -330,21 +331,121 @@ class Stream:
             parallelism=parallelism, memory_budget=memory_budget, progress=progress, name=name
         )
 
-    def write_parquet(self, path: Any, *, compression: str = "zstd") -> Pipeline:
-        """Results into a Parquet file (or ``part-0.parquet`` in a directory).
+    def write_parquet(
+        self,
+        path: Any,
+        *,
+        partition_by: str | Sequence[str] = (),
+        max_rows: int | None = None,
+        max_bytes: int | str | None = None,
+        max_age: Duration | None = None,
+        compression: str = "zstd",
+    ) -> Pipeline:
+        """Results into a Parquet file, or into files of a directory.
 
-        Answers a `Pipeline`: ``.run()`` it, or ``.start()`` it in the background. The file appears
-        under its name when the run succeeds.
+        Answers a `Pipeline`: ``.run()`` it, or ``.start()`` it in the background. Without
+        checkpoints the file, or ``part-0.parquet`` in a directory, appears when the run succeeds.
+        With checkpoints each epoch adds files to a directory and lists them in its manifest, which
+        `read_parquet` follows: every row is in there once, whatever crashes.
+
+        Parameters
+        ----------
+        path
+            One file if it ends in a suffix such as ``.parquet``, else a directory.
+        partition_by
+            Columns whose values name subdirectories: ``shop=ams/part-0.parquet``.
+        max_rows, max_bytes, max_age
+            When a file of a directory is full and the next one begins; bytes, such as ``"128MB"``,
+            and age, such as ``"10m"``, are looked at after each batch.
+        compression
+            Of Parquet pages: ``"zstd"``, ``"snappy"``, ``"lz4"``, ``"gzip"`` or ``"none"``.
         """
-        return self._to(lambda: ParquetSink(path, compression))
+        rolling = Rolling.of("write_parquet", max_rows, max_bytes, max_age)
+        format = ParquetFormat(compression)
+        return self._to(lambda: file_sink(path, format, partition_by=partition_by, rolling=rolling))
 
-    def write_csv(self, path: Any, *, delimiter: str = ",") -> Pipeline:
-        """Results into a CSV file with a header; see `write_parquet`."""
-        return self._to(lambda: CsvSink(path, delimiter))
+    def write_csv(
+        self,
+        path: Any,
+        *,
+        partition_by: str | Sequence[str] = (),
+        max_rows: int | None = None,
+        max_bytes: int | str | None = None,
+        max_age: Duration | None = None,
+        delimiter: str = ",",
+    ) -> Pipeline:
+        """Results into CSV with a header: a file, or files of a directory; see `write_parquet`."""
+        rolling = Rolling.of("write_csv", max_rows, max_bytes, max_age)
+        format = CsvFormat(delimiter)
+        return self._to(lambda: file_sink(path, format, partition_by=partition_by, rolling=rolling))
 
-    def write_ipc(self, path: Any) -> Pipeline:
-        """Results into an Arrow IPC file; see `write_parquet`."""
-        return self._to(lambda: IpcSink(path))
+    def write_ipc(
+        self,
+        path: Any,
+        *,
+        partition_by: str | Sequence[str] = (),
+        max_rows: int | None = None,
+        max_bytes: int | str | None = None,
+        max_age: Duration | None = None,
+        compression: str | None = None,
+    ) -> Pipeline:
+        """Results into Arrow IPC: a file, or files of a directory; see `write_parquet`.
+
+        ``compression`` is ``"lz4"``, ``"zstd"`` or None, which readers can memory-map.
+        """
+        rolling = Rolling.of("write_ipc", max_rows, max_bytes, max_age)
+        format = IpcFormat(compression)
+        return self._to(lambda: file_sink(path, format, partition_by=partition_by, rolling=rolling))
+
+    def write_sqlite(
+        self, path: Any, table: str, *, key: str | Sequence[str] | None = None
+    ) -> Pipeline:
+        """Results into a table of a SQLite database file, made if missing.
+
+        Parameters
+        ----------
+        path
+            The database file.
+        table
+            Its table; the rows of an epoch and its number go there in one transaction.
+        key
+            Columns by which a row replaces an earlier one; None appends.
+
+        Examples
+        --------
+        >>> import os, sqlite3, tempfile
+        >>> import pyarrow as pa, pystream as ps
+        >>> path = os.path.join(tempfile.mkdtemp(), "shop.db")
+        >>> job = ps.read_arrow(pa.table({"shop": ["a", "b"]})).write_sqlite(path, "shops").run()
+        >>> db = sqlite3.connect(path)
+        >>> db.execute("SELECT * FROM shops").fetchall()
+        [('a',), ('b',)]
+        >>> db.close()
+        """
+        from pystream.connectors.sqlite import SqliteSink
+
+        return self._to(lambda: SqliteSink(path, table, key=key))
+
+    def write_postgres(
+        self, conninfo: str, table: str, *, key: str | Sequence[str] | None = None
+    ) -> Pipeline:
+        """Results into a table of a PostgreSQL database, made if missing.
+
+        Needs ``pip install 'pystream[postgres]'``.
+
+        Parameters
+        ----------
+        conninfo
+            ``"postgresql://user:password@host:5432/database"`` or ``"host=... dbname=..."``.
+        table
+            The table, or ``"schema.table"``; rows and the number of their epoch go there in one
+            transaction.
+        key
+            Columns by which a row replaces an earlier one; None appends.
+        """
+        from pystream.connectors.postgres import PostgresSink
+
+        return self._to(lambda: PostgresSink(conninfo, table, key=key))
 
     def for_each(self, function: Callable[[Any], object]) -> Pipeline:
         """Call a function with every result batch (pyarrow RecordBatch); see `write_parquet`."""

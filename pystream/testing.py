@@ -1,4 +1,4 @@
-"""Helpers for tests of queries: sources with a script, runs that are interrupted and restored."""
+"""Helpers for tests: queries that are interrupted and restored, sinks that crash at every point."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from pystream._native.arrow import BatchList, Memory
 from pystream._native.engine import DRIVE_STATES, Engine
+from pystream.connectors.check import SinkReport, check_sink
 from pystream.errors import InvalidError, UnsupportedError
 from pystream.plan.logical import SourceNode
 from pystream.plan.lower import Segment, lower
@@ -14,7 +15,7 @@ from pystream.plan.optimize import optimize
 from pystream.runtime.threads import Workers
 from pystream.stream import Stream
 
-__all__ = ["run_with_restarts"]
+__all__ = ["SinkReport", "check_sink", "run_with_restarts"]
 
 _ALL_ROWS = 1 << 40
 _WAIT_NS = 20_000_000

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pystream.connectors import hive
 from pystream.connectors.base import Position, Reader, Source, fail_as
+from pystream.connectors.manifest import listed_files
 from pystream.errors import InvalidError, PystreamError, SchemaError, SourceError
 from pystream.plan.schema import Schema
 
@@ -28,9 +30,11 @@ def find_files(paths: Paths, suffixes: tuple[str, ...], verb: str) -> list[str]:
     for item in given:
         text = os.fspath(item)
         path = Path(text)
-        if path.is_dir():
+        if path.is_dir() and (listed := listed_files(path)) is not None:
+            names = [name for name in listed if name.endswith(suffixes)]
+        elif path.is_dir():
             inside = (p for p in path.rglob("*") if p.suffix in suffixes and p.is_file())
-            names = sorted(str(p) for p in inside if not p.name.startswith((".", "_")))
+            names = sorted(str(p) for p in inside if not _hidden(p.relative_to(path)))
         elif path.exists() or not glob.has_magic(text):
             names = [text]
         else:
@@ -44,6 +48,10 @@ def find_files(paths: Paths, suffixes: tuple[str, ...], verb: str) -> list[str]:
     if not found:
         raise InvalidError(f"{verb}: an empty list of paths")
     return found
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.parts)
 
 
 def _title(files: Sequence[str]) -> str:
@@ -154,7 +162,7 @@ class ParquetSource(_FileSource):
     def _read_schema(self, file: str) -> Any:
         import pyarrow.parquet as pq
 
-        return pq.read_schema(file)
+        return hive.fields(pq.read_schema(file))
 
     def open(
         self,
@@ -174,7 +182,8 @@ class ParquetSource(_FileSource):
         import pyarrow.dataset as ds
         import pyarrow.parquet as pq
 
-        self._need_same(file, pq.read_schema(file))
+        schema = pq.read_schema(file)
+        self._need_same(file, hive.fields(schema))
         dataset = ds.dataset(file, format="parquet")
         if skip:
             (fragment,) = dataset.get_fragments()
@@ -185,13 +194,13 @@ class ParquetSource(_FileSource):
                 [fragment.subset(row_group_ids=groups)], dataset.schema, dataset.format
             )
         scanner = dataset.scanner(
-            columns=names,
+            columns=[name for name in names if name in schema.names],
             batch_size=self._batch_rows,
             batch_readahead=_READ_AHEAD,
             fragment_readahead=1,
             use_threads=True,
         )
-        yield from _without(skip, scanner.to_reader())
+        yield from hive.add_columns(_without(skip, scanner.to_reader()), names, schema)
 
     def estimated_rows(self) -> int | None:
         import pyarrow.parquet as pq
@@ -257,7 +266,7 @@ class IpcSource(_FileSource):
         import pyarrow as pa
 
         with pa.memory_map(file) as mapped:
-            return _ipc_reader(mapped).schema
+            return hive.fields(_ipc_reader(mapped).schema)
 
     def open(
         self,
@@ -272,12 +281,11 @@ class IpcSource(_FileSource):
         import pyarrow as pa
 
         reader = _ipc_reader(pa.memory_map(file))
-        self._need_same(file, reader.schema)
+        self._need_same(file, hive.fields(reader.schema))
+        batches: Any = reader
         if isinstance(reader, pa.RecordBatchFileReader):
-            indices = range(reader.num_record_batches)
-            yield from _without(skip, (reader.get_batch(index) for index in indices))
-        else:
-            yield from _without(skip, reader)
+            batches = map(reader.get_batch, range(reader.num_record_batches))
+        yield from hive.add_columns(_without(skip, batches), names, reader.schema)
 
 
 def _groups_behind(metadata: Any, skip: int) -> tuple[list[int], int]:

@@ -1,0 +1,241 @@
+"""Sinks die at every line and come back: nothing lost, nothing twice. Broken sinks are caught."""
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pystream as ps
+from pystream.connectors.base import Sink
+from pystream.connectors.directory import Rolling, file_sink
+from pystream.connectors.file_sinks import CsvFormat, IpcFormat, ParquetFormat
+from pystream.connectors.postgres import PostgresSink
+from pystream.connectors.sqlite import SqliteSink
+from pystream.errors import InvalidError
+from pystream.testing import check_sink
+
+STAGING = ["pystream.connectors.staging", "pystream.connectors.columns"]
+FORMATS = {
+    "parquet": (ParquetFormat("zstd"), ps.read_parquet),
+    "ipc": (IpcFormat("lz4"), ps.read_ipc),
+    "csv": (CsvFormat(","), ps.read_csv),
+}
+
+
+@pytest.fixture(autouse=True)
+def places_in_memory(monkeypatch):
+    """Thousands of fsyncs of a disk are nothing that these tests are about."""
+    if os.path.isdir("/dev/shm"):
+        monkeypatch.setattr("tempfile.tempdir", "/dev/shm")
+
+
+def sqlite_rows(place):
+    with closing(sqlite3.connect(place / "db")) as db:
+        made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'rows'").fetchone()
+        return db.execute("SELECT * FROM rows").fetchall() if made else []
+
+
+def directory_rows(read):
+    def rows(place):
+        if not list((place / "out").glob("_manifest/*")):
+            return []
+        return read(place / "out").collect().to_pylist()
+
+    return rows
+
+
+@pytest.mark.parametrize("key", [None, "id"])
+def test_sqlite(key):
+    report = check_sink(
+        lambda place: SqliteSink(place / "db", "rows", key=key),
+        sqlite_rows,
+        crashes=150,
+        modules=STAGING,
+    )
+    assert report.crashes == 150
+    assert report.points > 500
+
+
+@pytest.mark.slow
+def test_sqlite_at_every_point():
+    check_sink(lambda place: SqliteSink(place / "db", "rows"), sqlite_rows, modules=STAGING)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("partition_by", [(), "shop"])
+def test_directory(name, partition_by):
+    format, read = FORMATS[name]
+    check_sink(
+        lambda place: file_sink(
+            place / "out", format, partition_by=partition_by, rolling=Rolling(rows=2)
+        ),
+        directory_rows(read),
+        crashes=60,
+        modules=["pystream.connectors.manifest"],
+    )
+
+
+@pytest.mark.slow
+def test_directory_at_every_point():
+    check_sink(
+        lambda place: file_sink(place / "out", ParquetFormat("zstd"), partition_by="shop"),
+        directory_rows(ps.read_parquet),
+        modules=["pystream.connectors.manifest", "pystream.connectors.file_sinks"],
+    )
+
+
+@pytest.mark.parametrize("key", [None, "id"])
+def test_postgres(postgres, key):
+    psycopg = pytest.importorskip("psycopg")
+
+    def table(place):
+        return f"{place.parent.name}_{place.name}_{key}"
+
+    def rows(place):
+        with psycopg.connect(postgres.conninfo) as db:
+            name = f'"{table(place)}"'
+            if db.execute("SELECT to_regclass(%s)", (name,)).fetchone()[0] is None:
+                return []
+            return db.execute(f"SELECT * FROM {name}").fetchall()
+
+    check_sink(
+        lambda place: PostgresSink(postgres.conninfo, table(place), key=key), rows, crashes=40
+    )
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_any_epochs_of_any_batches(data):
+    """Epochs, batches and crash points are drawn; upserts see keys again, in and across epochs."""
+    epochs = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5))
+    rows = st.lists(st.tuples(st.integers(0, 5), st.text('ab\n",', max_size=3)), max_size=6)
+    batches = [
+        pa.record_batch(
+            {
+                "id": pa.array([id for id, _ in drawn], pa.int64()),
+                "shop": pa.array([shop for _, shop in drawn], pa.string()),
+            }
+        )
+        for drawn in data.draw(st.lists(rows, min_size=sum(epochs) or 1, max_size=sum(epochs) or 1))
+    ]
+    key = data.draw(st.sampled_from([None, "id"]))
+    seed = data.draw(st.integers(0, 1000))
+    common = {"batches": batches, "epochs": epochs, "crashes": 3, "seed": seed}
+    check_sink(lambda p: SqliteSink(p / "db", "rows", key=key), sqlite_rows, **common)
+    check_sink(
+        lambda p: file_sink(p / "out", ParquetFormat("zstd"), partition_by="shop"),
+        directory_rows(ps.read_parquet),
+        **common,
+    )
+
+
+class LinesSink(Sink):
+    """A file of JSON lines; what is staged is a file of its own. Correct, to be broken below."""
+
+    guarantee = "exactly-once"
+
+    def __init__(self, place):
+        self.place = place
+        self.rows = []
+
+    def staged(self, epoch):
+        return self.place / f"{epoch}.staged"
+
+    def recover(self, epoch, token):
+        if token is not None:
+            self.commit(epoch, token)
+        for path in self.place.glob("*.staged"):
+            path.unlink()
+
+    def write(self, batches):
+        self.rows += pa.table(batches).to_pylist()
+
+    def prepare(self, epoch):
+        self.staged(epoch).write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        self.rows = []
+        return {"epoch": epoch}
+
+    def commit(self, epoch, token):
+        if self.staged(epoch).exists():
+            self.staged(epoch).rename(self.place / f"{epoch}.lines")
+
+
+def lines(place):
+    return [line for path in place.glob("*.lines") for line in path.read_text().splitlines()]
+
+
+def test_a_correct_sink_of_ones_own():
+    report = check_sink(LinesSink, lines)
+    assert report.crashes == report.points > 50
+
+
+class CommitsBeforePrepare(LinesSink):
+    """Rows are to be seen as soon as they are written."""
+
+    def write(self, batches):
+        with open(self.place / "early.lines", "a") as file:
+            file.writelines(f"{row}\n" for row in pa.table(batches).to_pylist())
+
+
+class StagesInMemory(LinesSink):
+    """Prepare keeps the rows, and a process does not."""
+
+    def prepare(self, epoch):
+        return {"epoch": epoch}
+
+    def commit(self, epoch, token):
+        self.staged(epoch).write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        super().commit(epoch, token)
+
+
+class CommitsTwice(LinesSink):
+    """A commit that is done again adds the rows again."""
+
+    def prepare(self, epoch):
+        rows, self.rows = self.rows, []
+        return rows
+
+    def commit(self, epoch, token):
+        with open(self.place / "all.lines", "a") as file:
+            file.write("".join(json.dumps(row) + "\n" for row in token))
+
+
+class ForgetsToDiscard(LinesSink):
+    """What was staged and never decided is committed with what comes later."""
+
+    def recover(self, epoch, token):
+        if token is not None:
+            self.commit(epoch, token)
+
+    def prepare(self, epoch):
+        with open(self.place / "next.staged", "a") as file:
+            file.write("".join(json.dumps(row) + "\n" for row in self.rows))
+        self.rows = []
+
+    def commit(self, epoch, token):
+        if (self.place / "next.staged").exists():
+            (self.place / "next.staged").rename(self.place / f"{epoch}.lines")
+
+
+@pytest.mark.parametrize(
+    ("broken", "what"),
+    [
+        (CommitsBeforePrepare, "0 rows are lost and [1-9]"),
+        (StagesInMemory, "[1-9][0-9]* rows are lost and 0"),
+        (CommitsTwice, "0 rows are lost and [1-9]"),
+        (ForgetsToDiscard, "rows are lost and [1-9]"),
+    ],
+)
+def test_a_broken_sink_is_caught(broken, what):
+    with pytest.raises(AssertionError, match=rf"the process died at .*{what}"):
+        check_sink(broken, lines)
+
+
+def test_too_few_batches():
+    with pytest.raises(InvalidError, match="too few for epochs"):
+        check_sink(LinesSink, lines, epochs=(100,))
