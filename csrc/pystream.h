@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "base/pages.h"
 #include "expr/program.h"
+#include "operators/partition.h"
+#include "queue/log_head.h"
 #include "runtime/engine.h"
 #include "runtime/plan.h"
 #include "simd/dispatch.h"

@@ -46,6 +46,7 @@ from pystream.read import from_generator, read_arrow, read_csv, read_ipc, read_p
 from pystream.runtime.job import Job
 from pystream.runtime.metrics import Metrics
 from pystream.stream import Stream
+from pystream.topic import Topic
 from pystream.windows import hopping, tumbling
 
 __version__ = _version()
@@ -60,6 +61,7 @@ __all__ = [
     "Pipeline",
     "PystreamError",
     "Stream",
+    "Topic",
     "__version__",
     "all",
     "any",

@@ -22,12 +22,14 @@ __all__ = [
     "InvalidError",
     "LeaseHeldError",
     "MemoryBudgetError",
+    "OffsetError",
     "OutOfMemoryError",
     "PystreamError",
     "SchemaError",
     "SinkError",
     "SourceError",
     "StageError",
+    "TopicError",
     "TypeMismatchError",
     "UnsupportedError",
     "WindowError",
@@ -109,6 +111,14 @@ class SourceError(PystreamError, RuntimeError):
 
 class SinkError(PystreamError, RuntimeError):
     """A sink failed to write."""
+
+
+class OffsetError(PystreamError, LookupError):
+    """An offset that a topic no longer has, or does not have yet."""
+
+
+class TopicError(PystreamError, OSError):
+    """A topic that cannot be opened, written or synced."""
 
 
 class StageError(PystreamError, RuntimeError):

@@ -83,6 +83,34 @@ cdef extern from "pystream.h" nogil:
                            int32_t count, const char *text, int64_t integer, int32_t *node,
                            ps_error *err)
 
+    # operators/partition.h
+    ps_status ps_batch_partition(ps_batch *batch, const int32_t *keys, int32_t key_count,
+                                 int32_t partition_count, ps_batch **parts, ps_error *err)
+
+    # queue/log_head.h
+    ctypedef struct ps_log_head:
+        pass
+    ctypedef struct ps_log_tail:
+        int64_t segment
+        int64_t size_bytes
+        int64_t end
+        int64_t append_ns
+        int64_t event_max
+        uint64_t boot
+    const int PS_LOG_PARTITIONS_MAX
+    const int PS_LOG_HEAD_START
+    int64_t ps_log_head_bytes(int32_t partition_count)
+    void ps_log_head_start(int32_t partition_count, unsigned char *out)
+    ps_status ps_log_head_map(int fd, const char *name, int32_t partition_count, ps_log_head **out,
+                              ps_error *err)
+    void ps_log_head_unmap(ps_log_head *head)
+    int64_t ps_log_head_end(const ps_log_head *head, int32_t partition)
+    bint ps_log_head_tail(const ps_log_head *head, int32_t partition, uint64_t boot,
+                          ps_log_tail *out)
+    void ps_log_head_publish(ps_log_head *head, int32_t partition, const ps_log_tail *tail)
+    int32_t ps_log_head_wait(ps_log_head *head, const int32_t *partitions, const int64_t *ends,
+                             int32_t count, int64_t timeout_ns)
+
     # state/agg_spec.h, window/window.h
     ctypedef enum ps_agg_function:
         PS_AGG_COUNT

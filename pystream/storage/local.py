@@ -194,7 +194,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def sync_directory(path: Path) -> None:
+def sync_directory(path: str | os.PathLike[str]) -> None:
     """Make names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
