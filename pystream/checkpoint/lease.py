@@ -103,12 +103,16 @@ class Lease:
             self._change(replace(self._record, expires=self._clock.time() + self.ttl_s))
 
     def release(self) -> None:
-        """Give it back at once. Harmless if it has passed to another instance already."""
+        """Give it back at once. Harmless if it has passed to another instance already.
+
+        Where it cannot be written, because the disk is full for one, it runs out by itself; on a
+        storage with locks it is free for the next instance all the same.
+        """
         with self._guard:
             try:
                 if not self._record.released:
                     self._change(replace(self._record, released=True))
-            except FencedError:
+            except (FencedError, OSError):
                 pass
             finally:
                 self._unlock()

@@ -71,7 +71,10 @@ class Run:
         except BaseException as error:
             self._fail(error)
         finally:
-            self._close()
+            try:
+                self._close()
+            except BaseException as error:
+                self._fail_to_close(error)
             self.ended_s = time.monotonic()
             self.ended.set()
 
@@ -171,6 +174,15 @@ class Run:
         self.output.give_up(drop=self.status == "cancelled")
         self._join(self._threads[:1])
         self.output.abort(error)
+        if self.checkpointer is not None and self.status == "failed":
+            error.add_note(_where_it_goes_on(self.checkpointer.epoch))
+
+    def _fail_to_close(self, error: BaseException) -> None:
+        """Letting go failed, which must not hide how the run itself ended."""
+        if self.error is None:
+            self.status, self.error = "failed", error
+        else:
+            self.error.add_note(f"letting go failed too: {type(error).__name__}: {error}")
 
     def _close(self) -> None:
         if self.checkpointer is not None:
@@ -183,3 +195,13 @@ class Run:
     def _join(self, threads: list[ActorThread]) -> None:
         for thread in threads:
             thread.join()
+
+
+def _where_it_goes_on(epoch: int) -> str:
+    """What a restart does after a failure."""
+    if epoch == 0:
+        return "no epoch was committed: started again, the job begins at the beginning"
+    return (
+        f"epoch {epoch} is the last that was committed: started again with the same checkpoint=, "
+        "the job goes on behind it"
+    )

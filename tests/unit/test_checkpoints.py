@@ -1,13 +1,17 @@
 """Jobs with checkpoints: what a run that was cut off leaves, the next one goes on from."""
 
+import errno
+import os
 import threading
 
 import pyarrow as pa
 import pytest
 
 import pystream as ps
+from pystream.checkpoint import Lease
 from pystream.connectors.base import Poller, Sink, Source
-from pystream.errors import InvalidError, SinkError
+from pystream.errors import CheckpointError, InvalidError, SinkError
+from pystream.storage import LocalStorage
 
 KEYS = 7
 
@@ -260,3 +264,63 @@ def test_python_stages_pass_barriers_on(tmp_path):
     assert attempts >= 1
     wanted = [{**row, "s": row["s"] * 2} for row in expected()]
     assert ordered(ledger.committed) == wanted
+
+
+class Disk(LocalStorage):
+    """A local directory on a disk that can be full."""
+
+    full = False
+
+    def _need_room(self):
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def open_output(self, name):
+        self._need_room()
+        return super().open_output(name)
+
+    def create(self, name, data):
+        self._need_room()
+        return super().create(name, data)
+
+    def replace(self, name, data, version):
+        self._need_room()
+        return super().replace(name, data, version)
+
+
+def test_a_full_disk_ends_the_job_and_says_what_was_committed(tmp_path):
+    gate = [1000]
+    ledger, storage = Ledger(), Disk(tmp_path)
+    source = Ticks(gate=lambda: gate[0])
+    with (
+        query(source)
+        .write_to(ledger)
+        .start(checkpoint=storage, checkpoint_every="1h", name="full") as job
+    ):
+        while job.metrics().rows_in < 3000:
+            assert job.wait(0.01) is False
+        assert job.checkpoint() == 1
+        storage.full = True
+        with pytest.raises(CheckpointError, match="No space left on device") as failed:
+            job.checkpoint()
+        with pytest.raises(CheckpointError):
+            job.wait()
+    assert job.status == "failed"
+    assert any("epoch 1 is the last that was committed" in n for n in failed.value.__notes__)
+    storage.full = False
+    gate[0] = 5000
+    query(source).write_to(ledger).start(checkpoint=storage, name="full").wait()
+    assert ordered(ledger.committed) == expected()
+
+
+def test_a_job_that_cannot_let_go_ends_as_failed_and_does_not_hang(tmp_path, monkeypatch):
+    def release(lease):
+        inner(lease)
+        raise RuntimeError("the hand is stuck")
+
+    inner = Lease.release
+    monkeypatch.setattr(Lease, "release", release)
+    job = query(Ticks()).write_to(Ledger()).start(checkpoint=tmp_path, name="stuck")
+    with pytest.raises(RuntimeError, match="the hand is stuck"):
+        job.wait()
+    assert job.status == "failed"

@@ -1,5 +1,6 @@
 """One instance runs a job; the next takes over when the first is gone."""
 
+import errno
 import os
 import signal
 import socket
@@ -153,3 +154,19 @@ def test_a_dead_holder_on_another_machine_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
     with pytest.raises(LeaseHeldError):
         store.acquire("second", 10)
+
+
+def test_a_lease_that_cannot_be_written_any_more_is_let_go_all_the_same(tmp_path):
+    class Full(LocalStorage):
+        full = False
+
+        def replace(self, name, data, version):
+            if self.full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().replace(name, data, version)
+
+    storage = Full(tmp_path)
+    lease = CheckpointStore(storage, job="orders").acquire("first", 3600)
+    storage.full = True
+    lease.release()
+    CheckpointStore(LocalStorage(tmp_path), job="orders").acquire("second", 10).release()
