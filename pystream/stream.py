@@ -147,7 +147,14 @@ class Stream:
             return self
         return Stream(UnionNode((self._node, *(other._node for other in others))))
 
-    def with_event_time(self, column: str, *, out_of_orderness: Duration = "0s") -> Stream:
+    def with_event_time(
+        self,
+        column: str,
+        *,
+        out_of_orderness: Duration = "0s",
+        idle_timeout: Duration | None = None,
+        max_future: Duration | None = None,
+    ) -> Stream:
         """Declare which column says when a row happened.
 
         Parameters
@@ -157,9 +164,20 @@ class Stream:
         out_of_orderness
             How much earlier than the latest row so far a row may be. The watermark stays that far
             behind the latest time; windows close when it passes their end.
+        idle_timeout
+            After so long without a row a source partition is idle: the others go on without it
+            until its next row, which may then be late. None waits for every partition.
+        max_future
+            A row further than this ahead of the latest time does not move the watermark, unless
+            sixteen rows are: then time has passed. Such a row still counts in its own window;
+            ``metrics().future_rows`` says how many came. None believes every row: one absurd time
+            closes every window. The first sixteen rows settle where time starts.
         """
         bound = parse_duration(out_of_orderness, "out_of_orderness")
-        return Stream(EventTimeNode(self._node, _name(column, "with_event_time"), bound))
+        idle = None if idle_timeout is None else parse_duration(idle_timeout, "idle_timeout")
+        future = None if max_future is None else parse_duration(max_future, "max_future")
+        name = _name(column, "with_event_time")
+        return Stream(EventTimeNode(self._node, name, bound, idle, future))
 
     def group_by(self, *keys: str | Expr, **named: Expr) -> GroupedStream:
         """Group rows by key columns or expressions; `window` and `agg` come next."""

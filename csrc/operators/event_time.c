@@ -7,6 +7,10 @@
 #include "window/edges.h"
 #include "window/watermark.h"
 
+enum { STATE_COLUMNS = 3 };
+static const char *const STATE_NAMES[STATE_COLUMNS] = {"largest_event_time", "ahead_low",
+                                                       "ahead_count"};
+
 typedef struct event_time {
     ps_operator op;
     int32_t column;
@@ -100,6 +104,7 @@ static ps_status on_batch(ps_operator *op, ps_batch *batch, ps_selection *select
     const ps_watermark before = self->mark;
     scan found;
     PS_TRY(scan_batch(self, batch, selection, &found, err));
+    ps_stat_add(&op->stats.future_rows, self->mark.future_rows - before.future_rows);
     ps_batch *timed = NULL;
     PS_TRY(ps_batch_slice(batch, 0, batch->length, &timed, err));
     timed->has_times = true;
@@ -137,10 +142,20 @@ static ps_status on_barrier(ps_operator *op, int64_t epoch, ps_error *err)
 {
     const event_time *self = (const event_time *)op;
     if (op->snapshot != NULL) {
-        static const char *const NAMES[] = {"largest_event_time"};
-        PS_TRY(ps_snapshot_add_row(op, NAMES, &self->mark.largest, 1, err));
+        const ps_watermark *const mark = &self->mark;
+        const int64_t values[STATE_COLUMNS] = {mark->largest, mark->ahead_low, mark->ahead_count};
+        PS_TRY(ps_snapshot_add_row(op, STATE_NAMES, values, STATE_COLUMNS, err));
     }
     return ps_emit_barrier(op, epoch, err);
+}
+
+static bool is_state(const ps_batch *state)
+{
+    bool same = state->column_count == STATE_COLUMNS;
+    for (int32_t i = 0; same && i < STATE_COLUMNS; i++) {
+        same = state->columns[i].type.id == PS_TYPE_INT64;
+    }
+    return same;
 }
 
 static ps_status on_end(ps_operator *op, ps_error *err)
@@ -151,12 +166,17 @@ static ps_status on_end(ps_operator *op, ps_error *err)
 static ps_status restore(ps_operator *op, ps_batch *state, ps_error *err)
 {
     event_time *self = (event_time *)op;
-    if (state->column_count != 1 || state->columns[0].type.id != PS_TYPE_INT64) {
+    if (!is_state(state)) {
         return ps_fail(err, PS_CORRUPT, "not the state of an event time");
     }
     for (int64_t i = 0; i < state->length; i++) {
         const int64_t largest = ((const int64_t *)state->columns[0].values)[i];
+        const int64_t count = ((const int64_t *)state->columns[2].values)[i];
         self->mark.largest = ps_max_i64(self->mark.largest, largest);
+        if (count > self->mark.ahead_count) {
+            self->mark.ahead_low = ((const int64_t *)state->columns[1].values)[i];
+            self->mark.ahead_count = count;
+        }
     }
     return PS_OK;
 }
@@ -179,7 +199,8 @@ static const ps_operator_calls CALLS = {
 };
 
 ps_status ps_event_time_create(ps_mem *mem, ps_schema *schema, int32_t column,
-                               int64_t out_of_orderness, ps_operator **out, ps_error *err)
+                               int64_t out_of_orderness, int64_t max_future, ps_operator **out,
+                               ps_error *err)
 {
     PS_CHECK(column >= 0 && column < schema->field_count);
     const ps_field *field = &schema->fields[column];
@@ -199,7 +220,8 @@ ps_status ps_event_time_create(ps_mem *mem, ps_schema *schema, int32_t column,
     }
     ps_operator_init(&self->op, &CALLS, mem, schema, schema);
     self->column = column;
-    self->mark = (ps_watermark){.largest = PS_TIME_MIN, .bound = out_of_orderness};
+    self->mark =
+        (ps_watermark){.largest = PS_TIME_MIN, .bound = out_of_orderness, .max_future = max_future};
     self->emitted = PS_TIME_MIN;
     *out = &self->op;
     return PS_OK;

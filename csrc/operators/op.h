@@ -52,8 +52,9 @@ typedef struct ps_operator_stats {
     _Atomic int64_t bytes_in; /* sources and sinks */
     _Atomic int64_t bytes_out;
     _Atomic int64_t late_rows;
-    _Atomic int64_t watermark; /* last one passed on */
-    _Atomic int64_t keys;      /* live keys of a keyed operator */
+    _Atomic int64_t future_rows; /* too far ahead to move the watermark (window/watermark.h) */
+    _Atomic int64_t watermark;   /* last one passed on */
+    _Atomic int64_t keys;        /* live keys of a keyed operator */
     _Atomic int64_t state_bytes;
     _Atomic int64_t blocked_ns; /* exchange: time its output was full */
 } ps_operator_stats;

@@ -683,6 +683,7 @@ void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metri
         .bytes_in = ps_stat_get(&stats->bytes_in),
         .bytes_out = ps_stat_get(&stats->bytes_out),
         .late_rows = ps_stat_get(&stats->late_rows),
+        .future_rows = ps_stat_get(&stats->future_rows),
         .watermark = ps_stat_get(&stats->watermark),
         .keys = ps_stat_get(&stats->keys),
         .state_bytes = ps_stat_get(&stats->state_bytes),

@@ -105,7 +105,7 @@ typedef struct ps_operator_metrics {
     int32_t shard;
     char name[48];
     int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out;
-    int64_t late_rows, watermark, keys, state_bytes, blocked_ns;
+    int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns;
     int64_t ring_used, ring_capacity; /* of the ring that feeds it, or 0 */
 } ps_operator_metrics;
 PS_API int32_t ps_engine_metrics_count(const ps_engine *engine);

@@ -338,7 +338,8 @@ static ps_status make_operator(builder *b, const ps_plan_node *node, ps_task *ta
     switch (node->kind) {
     case PS_NODE_SOURCE: return ps_source_create(mem, input, out, err);
     case PS_NODE_EVENT_TIME:
-        return ps_event_time_create(mem, input, node->event_time, node->out_of_orderness, out, err);
+        return ps_event_time_create(mem, input, node->event_time, node->out_of_orderness,
+                                    node->max_future, out, err);
     case PS_NODE_FILTER: return make_filter(mem, node, out, err);
     case PS_NODE_PROJECT: return make_project(mem, node, input, out, err);
     case PS_NODE_UNION: return ps_union_create(mem, input, node->from_count, out, err);

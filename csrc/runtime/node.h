@@ -35,6 +35,7 @@ typedef struct ps_plan_node {
     const char *name;         /* source */
     int32_t input;            /* source: its number among the inputs */
     int64_t out_of_orderness; /* event_time */
+    int64_t max_future;       /* event_time; 0: no guard */
     ps_expr *expr;            /* aggregate: retained */
     ps_aggregate_args args;   /* aggregate */
 } ps_plan_node;

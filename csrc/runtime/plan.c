@@ -227,7 +227,7 @@ static ps_status find_column(ps_plan *plan, ps_plan_node *node, const char *name
 }
 
 static ps_status make_event_time(ps_plan *plan, ps_plan_node *node, const char *column,
-                                 int64_t out_of_orderness, ps_error *err)
+                                 int64_t out_of_orderness, int64_t max_future, ps_error *err)
 {
     PS_TRY(prepare(plan, node, 0, err));
     PS_TRY(find_column(plan, node, column, &node->event_time, err));
@@ -245,18 +245,24 @@ static ps_status make_event_time(ps_plan *plan, ps_plan_node *node, const char *
         return ps_fail(err, PS_INVALID, "out_of_orderness is %" PRId64 ", must not be negative",
                        out_of_orderness);
     }
+    if (max_future < 0) {
+        return ps_fail(err, PS_INVALID, "max_future is %" PRId64 ", must not be negative",
+                       max_future);
+    }
     node->out_of_orderness = out_of_orderness;
+    node->max_future = max_future;
     node->event_time_count = 1;
     keep_schema(node, input_of(plan, node)->schema);
     return PS_OK;
 }
 
 ps_status ps_plan_event_time(ps_plan *plan, int32_t from, const char *column,
-                             int64_t out_of_orderness, int32_t *node, ps_error *err)
+                             int64_t out_of_orderness, int64_t max_future, int32_t *node,
+                             ps_error *err)
 {
     ps_plan_node *made;
     PS_TRY(add_node(plan, PS_NODE_EVENT_TIME, &from, 1, &made, err));
-    return close_node(plan, make_event_time(plan, made, column, out_of_orderness, err),
+    return close_node(plan, make_event_time(plan, made, column, out_of_orderness, max_future, err),
                       "event_time", node, err);
 }
 

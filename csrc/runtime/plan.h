@@ -26,10 +26,11 @@ PS_API void ps_plan_release(ps_plan *plan); /* NULL allowed */
 PS_API PS_MUST_CHECK ps_status ps_plan_source(ps_plan *plan, const char *name, ArrowSchema *schema,
                                               int32_t *node, ps_error *err);
 /* Declares the event-time column (a timestamp) and how far out of order it may come, in its unit.
- * On the output of a windowed aggregate: re-declares. */
+ * max_future: how far ahead of all others a row may be and still move the watermark by itself
+ * (window/watermark.h); 0: any. On the output of a windowed aggregate: re-declares. */
 PS_API PS_MUST_CHECK ps_status ps_plan_event_time(ps_plan *plan, int32_t from, const char *column,
-                                                  int64_t out_of_orderness, int32_t *node,
-                                                  ps_error *err);
+                                                  int64_t out_of_orderness, int64_t max_future,
+                                                  int32_t *node, ps_error *err);
 PS_API PS_MUST_CHECK ps_status ps_plan_filter(ps_plan *plan, int32_t from, const ps_expr *expr,
                                               int32_t predicate, int32_t *node, ps_error *err);
 /* Exactly these columns, in this order. Carries the event time on if its column is kept. */

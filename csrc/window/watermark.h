@@ -4,15 +4,28 @@
  * watermark of the rows before it. That makes "late" a property of the rows alone, however they
  * were cut into batches. Most batches have no row behind; a scan proves that 128 rows at a time
  * from their minimum and maximum.
+ *
+ * max_future guards against a time that is absurd: a row further than that ahead of the largest
+ * time does not move the watermark by itself. Sixteen such rows do, net of the rows that are not
+ * ahead: then time has passed, and the least of them is the largest time. So a device whose clock
+ * is wrong closes no window while others tell the time, and a gap in the data delays the watermark
+ * by sixteen rows instead of stopping it for good. The first rows of all are believed in the same
+ * way. Wall clocks take no part: a replay gives what the live run gave.
  */
 #ifndef PS_WINDOW_WATERMARK_H
 #define PS_WINDOW_WATERMARK_H
 
 #include "base/base.h"
 
+#define PS_FUTURE_QUORUM 16
+
 typedef struct ps_watermark {
-    int64_t largest; /* PS_TIME_MIN before the first row */
-    int64_t bound;   /* >= 0 */
+    int64_t largest;     /* PS_TIME_MIN before the first row */
+    int64_t bound;       /* >= 0 */
+    int64_t max_future;  /* 0: no guard */
+    int64_t ahead_low;   /* least of the rows ahead */
+    int64_t ahead_count; /* of them, net of rows that are not ahead; 0: none */
+    int64_t future_rows; /* rows more than max_future ahead when they came */
 } ps_watermark;
 
 /* largest - bound, which stays at PS_TIME_MIN where it would wrap. */

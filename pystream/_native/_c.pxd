@@ -165,7 +165,8 @@ cdef extern from "pystream.h" nogil:
     ps_status ps_plan_source(ps_plan *plan, const char *name, ArrowSchema *schema, int32_t *node,
                              ps_error *err)
     ps_status ps_plan_event_time(ps_plan *plan, int32_t source, const char *column,
-                                 int64_t out_of_orderness, int32_t *node, ps_error *err)
+                                 int64_t out_of_orderness, int64_t max_future, int32_t *node,
+                                 ps_error *err)
     ps_status ps_plan_filter(ps_plan *plan, int32_t source, const ps_expr *expr, int32_t predicate,
                              int32_t *node, ps_error *err)
     ps_status ps_plan_project(ps_plan *plan, int32_t source, const ps_expr *expr,
@@ -197,7 +198,7 @@ cdef extern from "pystream.h" nogil:
         int32_t shard
         char name[48]
         int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out
-        int64_t late_rows, watermark, keys, state_bytes, blocked_ns
+        int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns
         int64_t ring_used, ring_capacity
     ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count, ps_engine **out,
                                ps_error *err)

@@ -16,6 +16,7 @@ class _OperatorLine(TypedDict):
     bytes_in: int
     bytes_out: int
     late_rows: int
+    future_rows: int
     watermark: int
     keys: int
     state_bytes: int

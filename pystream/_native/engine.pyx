@@ -174,8 +174,9 @@ cdef class Engine:
                 "rows_in": line.rows_in, "rows_out": line.rows_out,
                 "batches_in": line.batches_in, "batches_out": line.batches_out,
                 "bytes_in": line.bytes_in, "bytes_out": line.bytes_out,
-                "late_rows": line.late_rows, "watermark": line.watermark, "keys": line.keys,
-                "state_bytes": line.state_bytes, "blocked_ns": line.blocked_ns,
+                "late_rows": line.late_rows, "future_rows": line.future_rows,
+                "watermark": line.watermark, "keys": line.keys, "state_bytes": line.state_bytes,
+                "blocked_ns": line.blocked_ns,
                 "ring_used": line.ring_used, "ring_capacity": line.ring_capacity,
             })
         return lines

@@ -150,10 +150,12 @@ cdef class Plan:
                              &node, &err), &err)
         return node
 
-    def event_time(self, int32_t node, str column, int64_t out_of_orderness):
+    def event_time(self, int32_t node, str column, int64_t out_of_orderness,
+                   int64_t max_future=0):
         cdef ps_error err
         cdef int32_t out
-        check(ps_plan_event_time(self.ptr, node, column.encode("utf-8"), out_of_orderness, &out,
+        check(ps_plan_event_time(self.ptr, node, column.encode("utf-8"), out_of_orderness,
+                                 max_future, &out,
                                  &err), &err)
         return out
 

@@ -55,7 +55,12 @@ def _describe(node: LogicalNode) -> tuple[str, list[str]]:
         columns = node.schema.names
         return f"read {node.source.name}", [f"columns: {', '.join(columns)}"]
     if isinstance(node, EventTimeNode):
-        return f"event time {node.column}, up to {format_ns(node.bound_ns)} out of order", []
+        label = f"event time {node.column}, up to {format_ns(node.bound_ns)} out of order"
+        if node.idle_ns is not None:
+            label += f", idle after {format_ns(node.idle_ns)}"
+        if node.max_future_ns is not None:
+            label += f", at most {format_ns(node.max_future_ns)} ahead"
+        return label, []
     if isinstance(node, FilterNode):
         return f"filter {render(node.predicate)}", []
     if isinstance(node, ProjectNode):

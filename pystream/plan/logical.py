@@ -37,10 +37,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EventTime:
-    """Which column is the event time, and how far out of order it may come."""
+    """Which column is the event time, how far out of order it may come, how far ahead is absurd."""
 
     column: str
     bound_ns: int
+    max_future_ns: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +76,20 @@ class LogicalNode:
             inputs.append(number)
         return plan, self.add(plan, inputs)
 
-    def _check_and_settle(self, bound_ns: int) -> None:
+    def _check_and_settle(self, bound_ns: int, max_future_ns: int | None = None) -> None:
         plan, number = self._check()
         column = plan.event_time_column(number)
-        event_time = None if column is None else EventTime(column, bound_ns)
+        event_time = None if column is None else EventTime(column, bound_ns, max_future_ns)
         self._settle(Schema(lambda: plan.schema(number)), event_time)
 
     @property
-    def _bound_ns(self) -> int:
+    def _limits_ns(self) -> tuple[int, int | None]:
+        """The widest bound of the inputs, and the widest limit of the future, if all have one."""
         event_times = [node.event_time for node in self.inputs if node.event_time is not None]
-        return max((event_time.bound_ns for event_time in event_times), default=0)
+        limits = [e.max_future_ns for e in event_times if e.max_future_ns is not None]
+        guarded = len(limits) == len(event_times) and limits
+        bound = max((event_time.bound_ns for event_time in event_times), default=0)
+        return bound, max(limits) if guarded else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +118,17 @@ class SourceNode(LogicalNode):
 
 @dataclass(frozen=True, eq=False)
 class EventTimeNode(LogicalNode):
-    """Declares the event time and how far out of order it comes."""
+    """Declares the event time, how far out of order it comes, and what else its watermark minds.
+
+    idle_ns: after so long without rows a partition is not waited for; None: always waited for.
+    max_future_ns: how far ahead of the others a row may be and still be believed; None: any.
+    """
 
     input: LogicalNode
     column: str
     bound_ns: int
+    idle_ns: int | None = None
+    max_future_ns: int | None = None
 
     def __post_init__(self) -> None:
         found = self.input.schema.field(self.column)
@@ -134,10 +145,14 @@ class EventTimeNode(LogicalNode):
             raise EventTimeError(
                 f"out_of_orderness must not be negative, not {format_ns(self.bound_ns)}"
             )
-        self._check_and_settle(self.bound_ns)
+        for name, ns in (("idle_timeout", self.idle_ns), ("max_future", self.max_future_ns)):
+            if ns is not None and ns <= 0:
+                raise EventTimeError(f"{name} must be longer than nothing, not {format_ns(ns)}")
+        self._check_and_settle(self.bound_ns, self.max_future_ns)
 
     def add(self, plan: Plan, inputs: Sequence[int]) -> int:
-        return native.add_event_time(plan, inputs[0], self.input.schema, self.column, self.bound_ns)
+        time = EventTime(self.column, self.bound_ns, self.max_future_ns)
+        return native.add_event_time(plan, inputs[0], self.input.schema, time)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +164,7 @@ class FilterNode(LogicalNode):
 
     def __post_init__(self) -> None:
         _need_columns(self.input.schema, columns(self.predicate), "filter")
-        self._check_and_settle(self._bound_ns)
+        self._check_and_settle(*self._limits_ns)
 
     def add(self, plan: Plan, inputs: Sequence[int]) -> int:
         forest, roots = native.compile_trees(plan, [self.predicate])
@@ -170,7 +185,7 @@ class ProjectNode(LogicalNode):
         _need_distinct([name for name, _ in self.items], self.verb)
         for _, node in self.items:
             _need_columns(self.input.schema, columns(node), self.verb)
-        self._check_and_settle(self._bound_ns)
+        self._check_and_settle(*self._limits_ns)
 
     def add(self, plan: Plan, inputs: Sequence[int]) -> int:
         forest, roots = native.compile_trees(plan, [node for _, node in self.items])
@@ -198,7 +213,7 @@ class UnionNode(LogicalNode):
                     f"union: the event time of stream 1 is {mine and mine.column!r}, of stream "
                     f"{number} {its and its.column!r}: declare the same with_event_time on both"
                 )
-        self._check_and_settle(self._bound_ns)
+        self._check_and_settle(*self._limits_ns)
 
     @property
     def inputs(self) -> tuple[LogicalNode, ...]:
@@ -279,9 +294,7 @@ class MapNode(LogicalNode):
     def add(self, plan: Plan, inputs: Sequence[int]) -> int:
         number = plan.source(self.label, self.schema.__arrow_c_schema__())
         if self.event_time is not None:
-            return native.add_event_time(
-                plan, number, self.schema, self.event_time.column, self.event_time.bound_ns
-            )
+            return native.add_event_time(plan, number, self.schema, self.event_time)
         return number
 
 

@@ -33,6 +33,7 @@ class Input:
     watermark: int | None = None  # node number of the operator that makes its watermark
     upstream: Segment | None = None
     source_id: str = ""
+    idle_ns: int | None = None  # without rows for so long, it is not waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class _Lowering:
         number = node.add(segment.plan, numbers)
         if isinstance(node, EventTimeNode):
             for found in waiting:
-                found.watermark = number
+                found.watermark, found.idle_ns = number, node.idle_ns
             waiting = []
         if isinstance(node, EventTimeNode | AggregateNode):
             self._keep_state(node, number, segment)

@@ -15,7 +15,7 @@ from pystream.plan.tree import Call, Column, Literal, Node
 from pystream.windows import Hopping, Window
 
 if TYPE_CHECKING:
-    from pystream.plan.logical import LogicalNode
+    from pystream.plan.logical import EventTime, LogicalNode
 
 __all__ = ["add_aggregate", "add_event_time", "compile_trees", "select_schema"]
 
@@ -52,10 +52,11 @@ def _literal(forest: ExprForest, node: Literal) -> int:
     return forest.string(value, True)
 
 
-def add_event_time(plan: Plan, number: int, schema: Schema, column: str, bound_ns: int) -> int:
-    """Declare the event time; the bound is rounded up to whole units of the column."""
-    _, unit_ns = _unit_of(schema, column)
-    return plan.event_time(number, column, -(-bound_ns // unit_ns))
+def add_event_time(plan: Plan, number: int, schema: Schema, time: EventTime) -> int:
+    """Declare the event time; spans are rounded up to whole units of the column."""
+    _, unit_ns = _unit_of(schema, time.column)
+    max_future = 0 if time.max_future_ns is None else -(-time.max_future_ns // unit_ns)
+    return plan.event_time(number, time.column, -(-time.bound_ns // unit_ns), max_future)
 
 
 def add_aggregate(

@@ -320,6 +320,7 @@ class Driver:
             bytes_in=sum(line.bytes_in for line in read),
             bytes_out=sum(max(line.bytes_in, line.bytes_out) for line in left),
             late_rows=sum(line.late_rows for line in operators),
+            future_rows=sum(line.future_rows for line in operators),
             watermark=to_datetime(mark, self._unit_ns),
             memory_used=self.memory.used,
             memory_peak=self.memory.peak,

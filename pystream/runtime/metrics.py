@@ -23,6 +23,8 @@ class OperatorMetrics:
         Last watermark passed on, in the unit of the event time; None before the first.
     late_rows
         Rows dropped because their every window had left.
+    future_rows
+        Rows too far ahead (``max_future``) to move the watermark by themselves.
     keys, state_bytes
         Live keys and memory of an operator with state.
     blocked_ns
@@ -42,6 +44,7 @@ class OperatorMetrics:
     bytes_in: int
     bytes_out: int
     late_rows: int
+    future_rows: int
     watermark: int | None
     keys: int
     state_bytes: int
@@ -75,6 +78,8 @@ class Metrics:
         Result rows that left.
     late_rows
         Rows dropped as late, over all operators.
+    future_rows
+        Rows too far ahead (``max_future``) to move the watermark by themselves; none is dropped.
     watermark
         Event time that all sources have reached; None before the first row, without event time
         and after the end of the input.
@@ -87,6 +92,7 @@ class Metrics:
     bytes_in: int
     bytes_out: int
     late_rows: int
+    future_rows: int
     watermark: datetime | None
     memory_used: int
     memory_peak: int

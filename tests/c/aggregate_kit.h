@@ -644,7 +644,7 @@ static inline ps_aggregate_args job_args(const job *j, const ps_expr *expr)
 static inline ps_status make_operators(chain *c, ps_error *err)
 {
     const ps_aggregate_args args = job_args(c->job, c->expr);
-    PS_TRY(ps_event_time_create(c->mem, c->input, T, c->job->bound, &c->times, err));
+    PS_TRY(ps_event_time_create(c->mem, c->input, T, c->job->bound, 0, &c->times, err));
     c->times->id = TIME_ID;
     c->times->next = &c->split.op;
     c->times->snapshot = &c->states.sink;

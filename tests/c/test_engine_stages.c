@@ -31,7 +31,7 @@ static int32_t source(query *q, bool timed)
     flow_schema(&schema);
     CHECK_OK(ps_plan_source(q->plan, "rows", &schema, &node, NULL));
     if (timed) {
-        CHECK_OK(ps_plan_event_time(q->plan, node, "time", 0, &node, NULL));
+        CHECK_OK(ps_plan_event_time(q->plan, node, "time", 0, 0, &node, NULL));
     }
     return node;
 }

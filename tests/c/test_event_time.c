@@ -16,7 +16,7 @@ static void chain_begin(chain *c, int64_t out_of_orderness)
 {
     c->mem = flow_begin();
     c->schema = flow_ps_schema(c->mem);
-    CHECK_OK(ps_event_time_create(c->mem, c->schema, TIME, out_of_orderness, &c->op, NULL));
+    CHECK_OK(ps_event_time_create(c->mem, c->schema, TIME, out_of_orderness, 0, &c->op, NULL));
     flow_recorder_init(&c->end, c->mem, c->schema);
     c->op->next = &c->end.base;
 }
@@ -153,7 +153,7 @@ static void a_restored_watermark_goes_on(void)
 
     ps_operator *second;
     flow_recorder end;
-    CHECK_OK(ps_event_time_create(c.mem, c.schema, TIME, 1000, &second, NULL));
+    CHECK_OK(ps_event_time_create(c.mem, c.schema, TIME, 1000, 0, &second, NULL));
     flow_recorder_init(&end, c.mem, c.schema);
     second->next = &end.base;
     CHECK_OK(second->calls->restore(second, collected.state, NULL));
@@ -168,15 +168,43 @@ static void a_restored_watermark_goes_on(void)
     chain_end(&c);
 }
 
+static void rows_too_far_ahead_are_counted_and_remembered(void)
+{
+    chain c;
+    chain_begin(&c, 1000);
+    collector collected = {.sink = {collect}};
+    ps_operator *guarded, *restored;
+    CHECK_OK(ps_event_time_create(c.mem, c.schema, TIME, 1000, 20000, &guarded, NULL));
+    CHECK_OK(ps_event_time_create(c.mem, c.schema, TIME, 1000, 20000, &restored, NULL));
+    c.op->calls->close(c.op);
+    c.op = guarded;
+    guarded->next = restored->next = &c.end.base;
+    guarded->snapshot = &collected.sink;
+    send_rows(&c, 16, 0);   /* settles where time starts: the least, 0 */
+    send_rows(&c, 16, 0);   /* up to 15000 */
+    send_rows(&c, 10, 500); /* from 500000: too far ahead, and too few */
+    CHECK_EQ(ps_stat_get(&guarded->stats.future_rows), 10);
+    send(&c, PS_MESSAGE_BARRIER, 1);
+    CHECK_STR(c.end.log, "b16 w-1000 b16 w14000 b10 B1");
+    CHECK_OK(restored->calls->restore(restored, collected.state, NULL));
+    guarded->calls->close(guarded);
+    c.op = restored;
+    c.end.log[0] = '\0';
+    send_rows(&c, 6, 510); /* the sixteenth is among them: time has passed */
+    CHECK_STR(c.end.log, "b6 w499000");
+    ps_batch_release(collected.state);
+    chain_end(&c);
+}
+
 static void wrong_input_is_named(void)
 {
     chain c;
     chain_begin(&c, 0);
     ps_operator *other;
     ps_error err;
-    CHECK_EQ(ps_event_time_create(c.mem, c.schema, 0, 0, &other, &err), PS_TYPE);
+    CHECK_EQ(ps_event_time_create(c.mem, c.schema, 0, 0, 0, &other, &err), PS_TYPE);
     CHECK(strstr(err.text, "'key' must be a timestamp") != NULL);
-    CHECK_EQ(ps_event_time_create(c.mem, c.schema, TIME, -1, &other, &err), PS_INVALID);
+    CHECK_EQ(ps_event_time_create(c.mem, c.schema, TIME, -1, 0, &other, &err), PS_INVALID);
     CHECK(strstr(err.text, "-1") != NULL);
 
     static const uint8_t all_but_one = 0xFB;
@@ -205,6 +233,7 @@ int main(void)
     RUN(rows_behind_are_marked);
     RUN(the_selection_alone_counts);
     RUN(a_restored_watermark_goes_on);
+    RUN(rows_too_far_ahead_are_counted_and_remembered);
     RUN(wrong_input_is_named);
     return 0;
 }

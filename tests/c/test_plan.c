@@ -83,7 +83,7 @@ static void event_time_follows_its_column(void)
     int32_t timed, node;
     begin(&d);
     event_time_is(&d, d.source, "none");
-    CHECK_OK(ps_plan_event_time(d.plan, d.source, "time", 1000, &timed, &d.err));
+    CHECK_OK(ps_plan_event_time(d.plan, d.source, "time", 1000, 0, &timed, &d.err));
     event_time_is(&d, timed, "time");
     columns_are(&d, timed, "key:l value:l time:tsu: ");
     CHECK_OK(ps_plan_project(d.plan, timed, d.expr, (int32_t[]){d.value, d.time},
@@ -108,13 +108,15 @@ static void wrong_event_times_are_explained(void)
     desk d;
     int32_t node;
     begin(&d);
-    expect_error(&d, ps_plan_event_time(d.plan, d.source, "tme", 0, &node, &d.err), PS_INVALID,
+    expect_error(&d, ps_plan_event_time(d.plan, d.source, "tme", 0, 0, &node, &d.err), PS_INVALID,
                  "tme");
-    expect_error(&d, ps_plan_event_time(d.plan, d.source, "value", 0, &node, &d.err), PS_TYPE,
+    expect_error(&d, ps_plan_event_time(d.plan, d.source, "value", 0, 0, &node, &d.err), PS_TYPE,
                  "event-time column 'value' is int64, not a timestamp");
-    expect_error(&d, ps_plan_event_time(d.plan, d.source, "time", -5, &node, &d.err), PS_INVALID,
+    expect_error(&d, ps_plan_event_time(d.plan, d.source, "time", -5, 0, &node, &d.err), PS_INVALID,
                  "out_of_orderness is -5, must not be negative");
-    CHECK_OK(ps_plan_event_time(d.plan, d.source, "time", 0, &node, &d.err)); /* still usable */
+    expect_error(&d, ps_plan_event_time(d.plan, d.source, "time", 0, -5, &node, &d.err), PS_INVALID,
+                 "max_future is -5");
+    CHECK_OK(ps_plan_event_time(d.plan, d.source, "time", 0, 0, &node, &d.err)); /* still usable */
     CHECK_EQ(node, 1);
     end(&d);
 }
@@ -146,7 +148,7 @@ static void wrong_windows_are_explained(void)
     desk d;
     int32_t timed, node;
     begin(&d);
-    CHECK_OK(ps_plan_event_time(d.plan, d.source, "time", 0, &timed, &d.err));
+    CHECK_OK(ps_plan_event_time(d.plan, d.source, "time", 0, 0, &timed, &d.err));
     ps_window window = {.kind = PS_WINDOW_TUMBLING, .size = 0};
     expect_error(&d, aggregate(&d, timed, &window, d.value, &node), PS_INVALID,
                  "window size is 0, must be positive");
@@ -174,7 +176,7 @@ static void a_windowed_aggregate_has_the_end_as_event_time(void)
     desk d;
     int32_t timed, node;
     begin(&d);
-    CHECK_OK(ps_plan_event_time(d.plan, d.source, "time", 0, &timed, &d.err));
+    CHECK_OK(ps_plan_event_time(d.plan, d.source, "time", 0, 0, &timed, &d.err));
     const ps_window window = {.kind = PS_WINDOW_TUMBLING, .size = 10};
     const ps_window none = {.kind = PS_WINDOW_NONE};
     CHECK_OK(aggregate(&d, timed, &window, d.value, &node));

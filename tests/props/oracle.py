@@ -1,8 +1,8 @@
 """What the engine must answer, recomputed from raw rows in plain Python.
 
 Rows are taken one by one in the order in which they arrive. The watermark before a row is the
-largest event time of the rows before it minus the bound. A row enters each of its windows whose end
-lies after that watermark; a row that enters none is late.
+largest event time of the rows before it minus the bound; a `Clock` says which times count. A row
+enters each of its windows whose end lies after that watermark; a row that enters none is late.
 """
 
 from __future__ import annotations
@@ -28,6 +28,39 @@ class Window:
         return [w * self.slide + self.offset for w in range(first, last + 1)]
 
 
+class Clock:
+    """The watermark of one input, row by row.
+
+    With max_future a row further ahead does not move it, until sixteen are, net of those that are
+    not: then the least of them is believed. The first rows are believed in the same way.
+    """
+
+    def __init__(self, bound: int, max_future: int | None = None) -> None:
+        self.bound, self.max_future = bound, max_future
+        self.largest: int | None = None
+        self.future_rows = 0
+        self._ahead: list[int] = []  # times, and how many of them are still unanswered
+        self._votes = 0
+
+    @property
+    def mark(self) -> int | None:
+        """None: no watermark yet."""
+        return None if self.largest is None else self.largest - self.bound
+
+    def take(self, time: int) -> None:
+        """One row."""
+        known = self.largest is not None
+        if self.max_future is None or (known and time <= self.largest + self.max_future):
+            self.largest = max(time, self.largest) if known else time
+            self._votes = max(self._votes - 1, 0)
+            return
+        self.future_rows += known
+        self._ahead = [*self._ahead, time] if self._votes else [time]
+        self._votes += 1
+        if self._votes == 16:
+            self.largest, self._votes = min(self._ahead), 0
+
+
 def key_of(value: Any) -> Hashable:
     """Equal keys are equal here: one NaN, one zero."""
     if isinstance(value, float):
@@ -36,21 +69,20 @@ def key_of(value: Any) -> Hashable:
 
 
 def windowed(
-    rows: Sequence[Row], keys: Sequence[str], window: Window, time: str, bound: int
+    rows: Sequence[Row], keys: Sequence[str], window: Window, time: str, clock: Clock
 ) -> tuple[dict[tuple[Hashable, ...], list[Row]], int]:
     """Rows of each (key..., window start), in arrival order, and the number of late rows."""
     groups: dict[tuple[Hashable, ...], list[Row]] = {}
-    largest: int | None = None
     late = 0
     for row in rows:
         t = row[time]
-        mark = None if largest is None else largest - bound
+        mark = clock.mark
         open_starts = [s for s in window.starts(t) if mark is None or s + window.size > mark]
         late += not open_starts
         for start in open_starts:
             group = (*(key_of(row[k]) for k in keys), start)
             groups.setdefault(group, []).append(row)
-        largest = t if largest is None else max(largest, t)
+        clock.take(t)
     return groups, late
 
 

@@ -122,7 +122,7 @@ def compare(case, table, aggregates, keys):
     rows = table.to_pylist()
     for row, plain in zip(rows, case["rows"], strict=True):
         row["ts"] = plain["ts"]
-    groups, late = oracle.windowed(rows, keys, case["window"], "ts", case["bound"])
+    groups, late = oracle.windowed(rows, keys, case["window"], "ts", oracle.Clock(case["bound"]))
     found, found_late = run(case, table, {n: MAKERS[n]("v") for n in aggregates}, keys)
     assert found_late == late
     starts = found["window_start"].cast(pa.int64()).to_pylist()
