@@ -12,7 +12,7 @@ import pytest
 import pystream as ps
 from pystream import col
 from pystream._native.arrow import Memory
-from pystream.runtime.driver import Driver
+from pystream.runtime.driver import Driver, run_to_end
 
 ROWS = 3_000
 TABLE = pa.table(
@@ -39,7 +39,7 @@ QUERIES = {
 def run(query, memory, shards):
     driver = Driver(query._node, memory=memory, parallelism=shards)
     try:
-        while not driver.step(1000):
+        for _ in run_to_end(driver, 1000):
             pass
         return pa.table(driver.results)
     finally:
