@@ -10,6 +10,7 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/pages.h"
+#include "base/thread_name.h"
 #include "expr/program.h"
 #include "operators/partition.h"
 #include "queue/log_head.h"

@@ -33,6 +33,9 @@ cdef extern from "pystream.h" nogil:
     int64_t ps_mem_allocations(const ps_mem *mem)
     void ps_mem_fail_at(ps_mem *mem, int64_t nth)
 
+    # base/thread_name.h
+    void ps_thread_set_name(const char *job, const char *role)
+
     # base/pages.h
     int64_t ps_pages_kept()
     int64_t ps_pages_limit()

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t, uint32_t
 from pystream._native._c cimport (
     check, ps_crc32c, ps_error, ps_pages_kept, ps_pages_limit, ps_pages_release,
     ps_pages_set_limit, ps_simd_force, ps_simd_level, ps_simd_level_count, ps_simd_level_name,
-    ps_simd_status, ps_version,
+    ps_simd_status, ps_thread_set_name, ps_version,
 )
 
 
@@ -50,6 +50,11 @@ def crc32c(data, uint32_t value=0):
         return value
     finally:
         PyBuffer_Release(&view)
+
+
+def name_thread(job, role):
+    """Names the calling thread for top and debuggers: ``ps-<job>-<role>``, cut to 15 bytes."""
+    ps_thread_set_name(job.encode("utf-8", "replace"), role.encode("utf-8", "replace"))
 
 
 def kept_memory():

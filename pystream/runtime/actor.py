@@ -11,6 +11,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from pystream.runtime.threads import start_thread
+
 __all__ = ["Actor", "ActorThread"]
 
 # A sleeper looks around this often even when no bell rings.
@@ -60,11 +62,12 @@ class Actor(ABC):
 class ActorThread:
     """A thread that runs an actor and tells when it has ended."""
 
-    def __init__(self, actor: Actor, name: str, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, actor: Actor, job: str, on_end: Callable[[], None], number: int | None = None
+    ) -> None:
         self._actor = actor
         self._on_end = on_end
-        self._thread = threading.Thread(target=self._body, name=name, daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._body, job, actor.name, number)
 
     def _body(self) -> None:
         try:

@@ -125,7 +125,7 @@ class Driver:
             for segment in self.segments:
                 self._workers.append(Workers(segment.engine, self._name))
             for number, pump in enumerate(self.pumps):
-                thread = ActorThread(pump, f"{self._name}-source-{number}", self.wake)
+                thread = ActorThread(pump, self._name, self.wake, number)
                 self._pump_threads.append(thread)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 import warnings
 import weakref
@@ -20,6 +19,7 @@ from pystream.runtime.guarantee import guarantee_of, require
 from pystream.runtime.launch import CheckpointOptions, launch
 from pystream.runtime.metrics import Metrics
 from pystream.runtime.run import Run
+from pystream.runtime.threads import start_thread
 
 __all__ = ["Job"]
 
@@ -62,9 +62,8 @@ class Job:
             progress=progress,
         )
         # The thread holds the run and not the job, so that a dropped job is noticed.
-        self._thread = threading.Thread(target=self._run, name=f"{name}-driver", daemon=True)
         self._watch = weakref.finalize(self, _abandoned, self._run, name, os.getpid())
-        self._thread.start()
+        self._thread = start_thread(self._run, name, "driver")
 
     @property
     def status(self) -> str:

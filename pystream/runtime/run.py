@@ -81,8 +81,7 @@ class Run:
     def _start_threads(self) -> None:
         actors = [self.output] if self.checkpointer is None else [self.output, self.checkpointer]
         for actor in actors:
-            name = f"{self._name}-{actor.name}"
-            self._threads.append(ActorThread(actor, name, self.driver.wake))
+            self._threads.append(ActorThread(actor, self._name, self.driver.wake))
 
     def _loop(self) -> None:
         with Progress(self.driver.estimated_rows(), self._progress, label=self._name) as progress:

@@ -1,27 +1,48 @@
-"""Worker threads of an engine: Python starts them, each then stays inside one native call."""
+"""Threads of a job: named for whoever looks at the process, and the shards' among them."""
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable
 
+from pystream._native.core import name_thread
 from pystream._native.engine import Engine
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "start_thread"]
+
+# What 15 characters have room for in top, beside the name of the job.
+_SHORT = {"driver": "drv", "shard": "s", "source": "src", "checkpoint": "ckpt"}
+
+
+def start_thread(
+    body: Callable[[], object], job: str, role: str, number: int | None = None
+) -> threading.Thread:
+    """A running thread that does not keep the process alive.
+
+    Python knows it as ``orders-shard-0``; top, py-spy and debuggers as ``ps-orders-s0``.
+    """
+    suffix = "" if number is None else str(number)
+
+    def named() -> None:
+        name_thread(job, _SHORT.get(role, role) + suffix)
+        body()
+
+    name = f"{job}-{role}" if number is None else f"{job}-{role}-{number}"
+    thread = threading.Thread(target=named, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 class Workers:
-    """The threads of one engine; none when it has a single shard."""
+    """The threads of one engine, each inside one native call; none with a single shard."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self._threads = [
-            threading.Thread(
-                target=self._work, args=(index,), name=f"{name}-shard-{index}", daemon=True
-            )
+            start_thread(functools.partial(self._work, index), name, "shard", index)
             for index in range(engine.worker_count)
         ]
-        for thread in self._threads:
-            thread.start()
 
     def _work(self, index: int) -> None:
         try:
