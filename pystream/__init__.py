@@ -38,6 +38,7 @@ from pystream.aggregates import (
     sum,
     var,
 )
+from pystream.checkpoint.merge import read_checkpoint
 from pystream.errors import PystreamError
 from pystream.expr import Expr, coalesce, col, lit, max_horizontal, min_horizontal, when
 from pystream.grouped import GroupedStream
@@ -81,6 +82,7 @@ __all__ = [
     "min",
     "min_horizontal",
     "read_arrow",
+    "read_checkpoint",
     "read_csv",
     "read_ipc",
     "read_parquet",

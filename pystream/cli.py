@@ -1,4 +1,4 @@
-"""The command `pystream`: `demo`, `info`, `--version`.
+"""The command `pystream`: `demo`, `checkpoint`, `info`, `--version`.
 
 Exit codes: 0 done, 1 the work failed, 2 wrong call, 130 stopped by Ctrl-C.
 """
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pystream.errors import PystreamError
 
     try:
-        return _info() if args.command == "info" else _demo(args)
+        return _COMMANDS[args.command](args)
     except KeyboardInterrupt:
         print("\npystream: stopped", file=sys.stderr)
         return 130
@@ -92,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         "--parallelism", type=_count, default=1, metavar="N", help="number of shards (default: 1)"
     )
     demo.add_argument("--quiet", action="store_true", help="write the files, print nothing")
+    from pystream.checkpoint import command
+
+    command.add_parser(commands)
     commands.add_parser("info", help="print versions, instruction set, cores and memory")
     return parser
 
@@ -110,7 +113,7 @@ def _demo(args: argparse.Namespace) -> int:
     return 0
 
 
-def _info() -> int:
+def _info(args: argparse.Namespace) -> int:
     from pystream._native import core
 
     lines = [
@@ -126,6 +129,15 @@ def _info() -> int:
     for name, value in lines:
         print(f"{name:<{width}}  {value}")
     return 0
+
+
+def _checkpoint(args: argparse.Namespace) -> int:
+    from pystream.checkpoint.command import run
+
+    return run(args)
+
+
+_COMMANDS = {"checkpoint": _checkpoint, "demo": _demo, "info": _info}
 
 
 def _levels() -> str:

@@ -5,7 +5,18 @@ Knows files and records, and nothing of engines or threads.
 
 from pystream.checkpoint.checkpoint import Checkpoint
 from pystream.checkpoint.lease import Lease
+from pystream.checkpoint.merge import merged_state, read_checkpoint
+from pystream.checkpoint.migration import MigrationPlan, compare
 from pystream.checkpoint.store import CheckpointStore
 from pystream.checkpoint.writer import CheckpointWriter
 
-__all__ = ["Checkpoint", "CheckpointStore", "CheckpointWriter", "Lease"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointStore",
+    "CheckpointWriter",
+    "Lease",
+    "MigrationPlan",
+    "compare",
+    "merged_state",
+    "read_checkpoint",
+]

@@ -1,15 +1,7 @@
-"""The checksum of manifests and state files."""
+"""The checksum of manifests and state files: CRC-32C, in hardware where there is some."""
 
-from __future__ import annotations
-
-import zlib
-from typing import Any
+from pystream._native.core import crc32c as checksum
 
 __all__ = ["CHECKSUM", "checksum"]
 
-CHECKSUM = "crc32"
-
-
-def checksum(data: Any, value: int = 0) -> int:
-    """The checksum of bytes, going on from that of the bytes before them."""
-    return zlib.crc32(data, value)
+CHECKSUM = "crc32c"

@@ -14,10 +14,10 @@ records (record.py) with these members:
     ``finished``     whether the input had ended
     ``positions``    source -> partition -> position, any JSON
     ``sink_token``   what the sink's ``prepare`` answered, any JSON
-    ``operators``    descriptors of the stateful operators (operators.py)
+    ``operators``    descriptors of the stateful operators (migration.py)
     ``files``        state files, in the order in which they are restored:
                      ``name``, ``operator``, ``key_groups`` [first, stop), ``kind`` full|increment,
-                     ``epoch``, ``rows``, ``bytes``, ``blocks`` [[bytes, checksum], ...]
+                     ``epoch``, ``rows``, ``bytes``, ``blocks`` [[bytes, CRC-32C], ...]
 """
 
 from __future__ import annotations

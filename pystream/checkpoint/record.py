@@ -1,7 +1,7 @@
 """Small records with a checksum: manifests and leases.
 
-A record is UTF-8 text: one JSON object, a line for each of its members, and a last line ``#crc32 ``
-with eight hex digits. The digits are the checksum of every byte before the ``#``.
+A record is UTF-8 text: one JSON object, a line for each of its members, and a last line
+``#crc32c XXXXXXXX``, the CRC-32C (Castagnoli) of every byte before the ``#`` in hex.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def encode(document: dict[str, Any]) -> bytes:
     "epoch": 3,
     "name": "x"
     }
-    #crc32... ...
+    #crc32c ...
     """
     try:
         lines = [f"{_json(name)}: {_json(value)}" for name, value in document.items()]

@@ -21,7 +21,7 @@ The schema's metadata says where the file belongs:
 Columns are the operator's; names that begin with a dot are its own (``.slice``), the others are
 keys. No dictionaries, no delta batches; bodies may be compressed (lz4 or zstd; each message says).
 
-The manifest holds, for each file, its blocks: consecutive stretches ``[bytes, checksum]`` that
+The manifest holds, for each file, its blocks: consecutive stretches ``[bytes, CRC-32C]`` that
 cover every byte. A block ends at the end of a message and the footer is a block of its own, so a
 reader verifies a block before it looks into it, in one pass and with the memory of one block.
 """
