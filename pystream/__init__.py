@@ -43,7 +43,7 @@ from pystream.errors import PystreamError
 from pystream.expr import Expr, coalesce, col, lit, max_horizontal, min_horizontal, when
 from pystream.grouped import GroupedStream
 from pystream.pipeline import Pipeline
-from pystream.read import from_generator, read_arrow, read_csv, read_ipc, read_parquet
+from pystream.read import from_generator, read_arrow, read_csv, read_ipc, read_parquet, read_topic
 from pystream.runtime.job import Job
 from pystream.runtime.metrics import Metrics
 from pystream.stream import Stream
@@ -86,6 +86,7 @@ __all__ = [
     "read_csv",
     "read_ipc",
     "read_parquet",
+    "read_topic",
     "std",
     "sum",
     "tumbling",

@@ -11,7 +11,7 @@ from pystream.connectors.memory import arrow_source
 from pystream.durations import Duration, parse_duration
 from pystream.stream import Stream
 
-__all__ = ["from_generator", "read_arrow", "read_csv", "read_ipc", "read_parquet"]
+__all__ = ["from_generator", "read_arrow", "read_csv", "read_ipc", "read_parquet", "read_topic"]
 
 
 def read_arrow(data: Any, *, name: str = "arrow") -> Stream:
@@ -79,6 +79,41 @@ def read_ipc(path: Paths) -> Stream:
     return Stream.from_source(
         IpcSource(find_files(path, (".arrow", ".ipc", ".feather"), "read_ipc"))
     )
+
+
+def read_topic(
+    topic: Any,
+    *,
+    start: Any = "earliest",
+    follow: bool = True,
+    group: str | None = None,
+) -> Stream:
+    """Rows of a `Topic`, partition by partition in order, and those that are still to come.
+
+    Parameters
+    ----------
+    topic
+        A `Topic`, or the path of one.
+    start
+        ``"earliest"``, ``"latest"``, or a datetime: what was appended then or later. A job that
+        has a checkpoint goes on from there.
+    follow
+        Wait for more rows at the end; False ends where the topic ends when the run begins.
+    group
+        Go on where this consumer group left off; each checkpoint commits its offsets, which others
+        can see (`Topic.committed`).
+
+    Examples
+    --------
+    >>> import tempfile, pystream as ps
+    >>> with ps.Topic(tempfile.mkdtemp() + "/t", schema={"n": int}) as topic:
+    ...     offsets = topic.append([{"n": 1}, {"n": 2}])
+    ...     ps.read_topic(topic, follow=False).agg(ps.sum("n")).collect().to_pydict()
+    {'n_sum': [3]}
+    """
+    from pystream.connectors.topic import TopicSource
+
+    return Stream.from_source(TopicSource(topic, start=start, follow=follow, group=group))
 
 
 def from_generator(

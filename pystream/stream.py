@@ -465,6 +465,46 @@ class Stream:
 
         return self._to(lambda: PostgresSink(conninfo, table, key=key))
 
+    def write_topic(
+        self,
+        topic: Any,
+        *,
+        by: str | Sequence[str] | None = None,
+        transactional: bool = True,
+        **options: Any,
+    ) -> Pipeline:
+        """Results into a `Topic`, from which other processes read them as they come.
+
+        With checkpoints, the rows of an epoch become visible when it is committed, each exactly
+        once. Without them rows are visible at once, and a run that fails leaves what it had
+        written.
+
+        Parameters
+        ----------
+        topic
+            A `Topic`, or the path of one, which is made if missing.
+        by
+            Columns by whose values rows go to partitions; None for the topic's key.
+        transactional
+            False makes rows visible at once also in a job with checkpoints, at least once each.
+        **options
+            Of a topic that is to be made, such as ``partitions=4``; see `Topic`.
+
+        Examples
+        --------
+        >>> import tempfile, pyarrow as pa, pystream as ps
+        >>> path = tempfile.mkdtemp() + "/shops"
+        >>> orders = ps.read_arrow(pa.table({"shop": ["a", "b"]}))
+        >>> job = orders.write_topic(path, partitions=2, by="shop").run()
+        >>> with ps.Topic(path) as shops:
+        ...     len(shops), shops.key
+        (2, ('shop',))
+        """
+        from pystream.connectors.topic import TopicSink
+
+        sink = TopicSink(topic, by=by, transactional=transactional, **options)
+        return self._to(lambda: sink)
+
     def for_each(self, function: Callable[[Any], object]) -> Pipeline:
         """Call a function with every result batch (pyarrow RecordBatch); see `write_parquet`."""
         if not callable(function):

@@ -231,9 +231,10 @@ class PartitionReader:
 
     def close(self) -> None:
         """Let go of the file; `poll` opens it again."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self._buffer, self._position = -1, None, -1
+        file, self._file = self._file, -1
+        self._buffer, self._position = None, -1
+        if file >= 0:
+            os.close(file)
 
     def __enter__(self) -> PartitionReader:
         return self

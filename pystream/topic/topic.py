@@ -23,9 +23,11 @@ from pystream.storage.local import LocalStorage
 from pystream.topic.codec import Codec, Frame
 from pystream.topic.files import boot_id
 from pystream.topic.metadata import Asked, Metadata
+from pystream.topic.offsets import commit, committed
 from pystream.topic.place import Partition
 from pystream.topic.reader import PartitionReader, earliest, find_time
 from pystream.topic.syncing import Syncer
+from pystream.topic.transaction import Transaction
 from pystream.topic.writer import PartitionWriter, Policy
 
 __all__ = ["Topic"]
@@ -238,6 +240,48 @@ class Topic:
                     self._syncer.touch(writer)
         return written
 
+    def transaction(self, producer: str) -> Transaction:
+        """Write in epochs, each of which happens exactly once.
+
+        Parameters
+        ----------
+        producer
+            A lasting name, such as that of a job: it tells the epochs of one writer from others'.
+
+        Examples
+        --------
+        >>> import tempfile, pystream as ps
+        >>> topic = ps.Topic(tempfile.mkdtemp() + "/t", schema={"n": int})
+        >>> writer = topic.transaction("my job")
+        >>> writer.write([{"n": 1}, {"n": 2}])
+        >>> token = writer.prepare(1)
+        >>> len(topic)
+        0
+        >>> writer.commit(1, token)  # done again after a crash, it changes nothing
+        >>> writer.commit(1, token)
+        >>> len(topic)
+        2
+        >>> topic.close()
+        """
+        return Transaction(self, producer)
+
+    def epochs(self, producer: bytes) -> dict[int, int]:
+        """The last epoch of a producer (16 bytes) by partition; 0 where there is none."""
+        return {p: self._writer(p).epoch_of(producer) for p in range(self.partitions)}
+
+    def encode(self, batch: Any) -> list[Frame]:
+        """The frames of a batch of the topic's schema."""
+        return self._codec.encode(batch)
+
+    @property
+    def syncs(self) -> bool:
+        """Whether anything is ever synced."""
+        return self._policy.fsync != "never"
+
+    def check_schema(self, schema: Any) -> None:
+        """SchemaError unless rows of a schema can be appended."""
+        self._meta.check(self.path, Asked(schema, None, None, None, None))
+
     def sync(self) -> None:
         """Make everything appended so far by this object survive a loss of power."""
         for writer in list(self._open_writers.values()):
@@ -247,6 +291,30 @@ class Topic:
         """Delete what retention no longer keeps; appends do so themselves at each new file."""
         for partition in range(self.partitions):
             self._writer(partition).apply_retention()
+
+    # ---- groups
+
+    def committed(self, group: str) -> dict[int, int]:
+        """Where a consumer group goes on, by partition, where it has committed an offset."""
+        return committed(self.path, group)
+
+    def commit(self, group: str, offsets: Mapping[int, int]) -> None:
+        """Store where a consumer group goes on: offsets of the next rows to read, by partition.
+
+        Examples
+        --------
+        >>> import tempfile, pystream as ps
+        >>> topic = ps.Topic(tempfile.mkdtemp() + "/t", schema={"n": int})
+        >>> topic.commit("billing", {0: 42})
+        >>> topic.committed("billing")
+        {0: 42}
+        >>> topic.close()
+        """
+        for partition, offset in offsets.items():
+            self._partition(partition)
+            if not isinstance(offset, int) or offset < 0:
+                raise InvalidError(f"an offset is a row number from 0, not {offset!r}")
+        commit(self.path, group, offsets)
 
     # ---- reading
 

@@ -44,6 +44,7 @@ from pystream.topic.scan import Tail, check_segment, recover, walk
 __all__ = ["PartitionWriter", "Policy"]
 
 _INDEX_EVERY_BYTES = 1 << 20
+_CLOSE_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class PartitionWriter:
         self._policy = policy
         self._pid = os.getpid()
         self._mutex = threading.Lock()
+        self._syncing = threading.Lock()
         self._lock = _open(place.folder, os.O_RDONLY)
         self._file = -1
         self._segment = -1
@@ -270,9 +272,10 @@ class PartitionWriter:
     def _take(self, file: int, segment: int, created_ns: int) -> None:
         if self._file >= 0:
             self._unsynced.add(self._segment)
-            os.close(self._file)
-        self._file, self._segment, self._created_ns = file, segment, created_ns
-        self._synced_size = 0
+        # Forgotten before it is closed: an interrupt between the two must not close it again.
+        old, self._file = self._file, file
+        self._segment, self._created_ns, self._synced_size = segment, created_ns, 0
+        _close(old)
 
     # ---- segments
 
@@ -360,8 +363,8 @@ class PartitionWriter:
     # ---- index
 
     def _open_index(self, tail: Tail) -> None:
-        if self._index >= 0:
-            os.close(self._index)
+        old, self._index = self._index, -1
+        _close(old)
         path = os.path.join(self.folder, index_name(tail.segment))
         self._index = _open(path, os.O_RDWR | os.O_CREAT)
         size = os.fstat(self._index).st_size // INDEX_ENTRY.size * INDEX_ENTRY.size
@@ -387,21 +390,33 @@ class PartitionWriter:
 
     def sync(self) -> None:
         """Put everything appended so far on the medium."""
-        with self._mutex:
-            if self._failure is not None or self._file < 0:
-                return
-            sealed, self._unsynced = self._unsynced, set()
-            segment = self._segment
-            found = self._head.tail(self.partition, boot_id())
-            known = found is not None and found[0] == segment
-            if not sealed and found is not None and known and found[1] == self._synced_size:
-                return
+        with self._syncing:  # the note of one sync must not run ahead of the files of another
+            with self._mutex:
+                plan = self._plan_sync()
+            if plan is not None:
+                self._carry_out(*plan)
+
+    def _plan_sync(self) -> tuple[set[int], tuple[int, int, int] | None] | None:
+        """Segments to sync, and the place to note afterwards; None when nothing is new."""
+        if self._failure is not None or self._file < 0:
+            return None
+        found = self._head.tail(self.partition, boot_id())
+        if found is None or found[0] != self._segment:  # another process is further
+            place = None
+        elif not self._unsynced and found[1] == self._synced_size:
+            return None
+        else:
+            place = found[:3]
+        sealed, self._unsynced = self._unsynced, set()
+        return sealed | {self._segment}, place
+
+    def _carry_out(self, plan: set[int], place: tuple[int, int, int] | None) -> None:
         try:
-            for first in sorted(sealed | {segment}):
+            for first in sorted(plan):
                 self._sync_file(first)
-            if found is not None and known:
-                write_synced(self.folder, segment, found[1], found[2])
-                self._synced_size = found[1]
+            if place is not None:
+                write_synced(self.folder, *place)
+                self._synced_size = place[1]
         except OSError as failure:
             self._failure = failure
             raise TopicError(
@@ -450,15 +465,17 @@ class PartitionWriter:
         """Sync (unless the policy is never) and let go."""
         if os.getpid() != self._pid:
             return
-        try:
-            if self._policy.fsync != "never":
-                self.sync()
-        finally:
-            with self._mutex:
-                for file in (self._file, self._index, self._lock):
-                    if file >= 0:
-                        os.close(file)
-                self._file = self._index = self._lock = self._segment = -1
+        # A thread that was killed inside an append may have left it locked.
+        held = self._mutex.acquire(timeout=_CLOSE_TIMEOUT_S)
+        plan = self._plan_sync() if held and self._policy.fsync != "never" else None
+        old = self._file, self._index, self._lock
+        self._file = self._index = self._lock = -1
+        if held:
+            self._mutex.release()
+        for file in old:
+            _close(file)
+        if plan is not None:
+            self._carry_out(*plan)
 
 
 def _open(path: str, flags: int) -> int:
@@ -466,6 +483,11 @@ def _open(path: str, flags: int) -> int:
         return os.open(path, flags | os.O_CLOEXEC, 0o666)
     except OSError as failure:
         raise TopicError(f"cannot open {path}: {os.strerror(failure.errno or 0)}") from failure
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)
 
 
 def _size(path: str) -> int:

@@ -692,12 +692,10 @@ def test_the_policy_of_syncing(tmp_path):
 
 
 def test_a_thread_syncs_and_ends(tmp_path):
+    before = set(threading.enumerate())
     topic = ps.Topic(tmp_path / "t", schema=NUMBERS)
-    names = {thread.name for thread in threading.enumerate()}
-    assert "pystream-topic-sync" not in names
+    assert set(threading.enumerate()) <= before
     topic.append(numbers(1))
-    names = {thread.name for thread in threading.enumerate()}
-    assert "pystream-topic-sync" in names
+    assert [t.name for t in set(threading.enumerate()) - before] == ["pystream-topic-sync"]
     topic.close()
-    names = {thread.name for thread in threading.enumerate()}
-    assert "pystream-topic-sync" not in names
+    assert set(threading.enumerate()) <= before

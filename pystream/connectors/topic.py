@@ -1,0 +1,219 @@
+"""Topics as source and sink: replayable by offset, written exactly once."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pystream._native.arrow import BatchList
+from pystream.connectors.base import Guarantee, Poller, Position, Reader, Sink, SinkContext, Source
+from pystream.connectors.staged import rewound
+from pystream.errors import InvalidError, SourceError
+from pystream.plan.schema import Schema
+
+if TYPE_CHECKING:
+    from pystream.topic import PartitionReader, Topic
+    from pystream.topic.transaction import Transaction
+
+__all__ = ["TopicSink", "TopicSource"]
+
+Start = Literal["earliest", "latest"] | datetime.datetime
+
+
+class TopicPoller(Poller):
+    """One pass over a partition; positions are offsets."""
+
+    def __init__(self, reader: PartitionReader) -> None:
+        self._reader = reader
+        self.ended = reader.ended
+
+    def poll(self, timeout_s: float) -> Any:
+        batch = self._reader.poll(timeout_s)
+        self.ended = self._reader.ended
+        return batch
+
+    def position(self) -> Position:
+        return self._reader.offset
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class TopicSource(Source):
+    """The rows of a topic, a partition of the source for each of its own.
+
+    Parameters
+    ----------
+    topic
+        A `Topic`, or the path of one.
+    start
+        Where a pass begins that has no position: ``"earliest"``, ``"latest"``, or what was
+        appended at a time or later.
+    follow
+        Wait for rows to come; else a pass ends at the end that the partition had when it began.
+    group
+        A pass without a position goes on where this group of consumers left off; checkpoints
+        commit its offsets.
+    """
+
+    prunes_columns = True
+    replayable = True
+
+    def __init__(
+        self,
+        topic: Topic | str | os.PathLike[str],
+        *,
+        start: Start = "earliest",
+        follow: bool = True,
+        group: str | None = None,
+    ) -> None:
+        self._topic = open_topic(topic)
+        if start not in ("earliest", "latest") and not isinstance(start, datetime.datetime):
+            raise InvalidError(
+                f"read_topic: start is 'earliest', 'latest' or a datetime, not {start!r}"
+            )
+        self._start = start
+        self._group = group
+        self.live = follow
+        self.name = f"topic {os.path.basename(self._topic.path)}"
+
+    def schema(self) -> Schema:
+        return Schema.of(self._topic.schema)
+
+    def partitions(self) -> Sequence[str]:
+        return [str(number) for number in range(self._topic.partitions)]
+
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader | TopicPoller:
+        import pyarrow as pa
+
+        number = int(partition)
+        if position is None and self._group is not None:
+            position = self._topic.committed(self._group).get(number)
+        until = None if self.live else self._topic.end()[number]
+        place: dict[str, Any] = {"offset": self._start}
+        if position is not None:
+            if not isinstance(position, int):
+                raise SourceError(f"{self.name}: a position is an offset, not {position!r}")
+            place = {"offset": position}
+        elif isinstance(self._start, datetime.datetime):
+            place = {"timestamp": self._start}
+        reader = self._topic.reader(number, columns=columns, until=until, **place)
+        if until is None:
+            return TopicPoller(reader)
+        start = reader.offset
+        schema = self._topic.schema
+        if columns is not None:
+            schema = pa.schema([field for field in schema if field.name in columns])
+        return Reader.of_batches(schema, reader, lambda count: start + count)
+
+    def committed(self, positions: Mapping[str, Position]) -> None:
+        if self._group is not None:
+            offsets = {int(partition): int(offset) for partition, offset in positions.items()}
+            self._topic.commit(self._group, offsets)
+
+    def estimated_rows(self) -> int | None:
+        return None if self.live else len(self._topic)
+
+
+class TopicSink(Sink):
+    """Appends results to a topic: with checkpoints each epoch once, in one piece a partition.
+
+    Without checkpoints, or with ``transactional=False``, rows are visible as they come, and a run
+    that fails leaves what it had written.
+
+    Parameters
+    ----------
+    topic
+        A `Topic`, or the path of one, which is made if missing.
+    by
+        Columns by whose values rows go to partitions; None for the topic's key.
+    transactional
+        Whether rows wait for the commit of their epoch.
+    **options
+        Of a topic that is to be made, such as ``partitions=4``; see `Topic`.
+    """
+
+    def __init__(
+        self,
+        topic: Topic | str | os.PathLike[str],
+        *,
+        by: str | Sequence[str] | None = None,
+        transactional: bool = True,
+        **options: Any,
+    ) -> None:
+        self._given = topic
+        self._by = by
+        self._options = options
+        self._transactional = transactional
+        self.guarantee: Guarantee = "exactly-once" if transactional else "at-least-once"
+        self._topic: Topic
+        self._own = isinstance(topic, str | os.PathLike)
+        self._transaction: Transaction | None = None
+        self._job = ""
+        path = os.fspath(topic) if isinstance(topic, str | os.PathLike) else topic.path
+        self.name = f"write_topic {path}"
+
+    def open(self, schema: Schema, context: SinkContext) -> None:
+        import pyarrow as pa
+
+        from pystream.topic import Topic
+
+        if isinstance(self._given, Topic):
+            self._topic = self._given
+        else:
+            options = dict(self._options)
+            if not os.path.exists(os.path.join(self._given, "topic.json")):
+                options.setdefault("key", self._by)
+            self._topic = Topic(self._given, schema=pa.schema(schema), **options)
+        self._topic.check_schema(pa.schema(schema))
+        self._job = context.job
+        if self._transactional and context.storage is not None:
+            self._transaction = self._topic.transaction(context.job)
+
+    def recover(self, epoch: int, token: Any) -> None:
+        if self._transaction is not None:
+            recorded = self._transaction.recorded()
+            if recorded > epoch:
+                raise rewound(self.name, self._job, recorded, epoch)
+            self._transaction.recover(epoch, token)
+
+    def write(self, batches: BatchList) -> None:
+        import pyarrow as pa
+
+        for index in range(len(batches)):
+            if self._transaction is not None:
+                self._transaction.write(pa.record_batch(batches[index]), by=self._by)
+            else:
+                self._topic.append(pa.record_batch(batches[index]), by=self._by)
+
+    def prepare(self, epoch: int) -> Any:
+        return None if self._transaction is None else self._transaction.prepare(epoch)
+
+    def commit(self, epoch: int, token: Any) -> None:
+        if self._transaction is not None and token is not None:
+            self._transaction.commit(epoch, token)
+
+    def close(self) -> None:
+        if self._transaction is not None:
+            self._transaction.close()
+        if self._own:
+            self._topic.close()
+
+    def abort(self, error: BaseException) -> None:
+        if hasattr(self, "_topic"):
+            self.close()
+
+
+def open_topic(topic: Topic | str | os.PathLike[str]) -> Topic:
+    """The topic itself, or the existing one at a path."""
+    from pystream.topic import Topic
+
+    return topic if isinstance(topic, Topic) else Topic(topic)
