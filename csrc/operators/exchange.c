@@ -3,27 +3,66 @@
 
 #include <string.h>
 
+#include "operators/deal.h"
 #include "state/key_hash.h"
+
+enum { FEW_TARGETS = 8 };
 
 typedef struct exchange_operator {
     ps_operator base;
     ps_outbox *outbox;
     int32_t key_count;
     ps_program **keys;
-    ps_vector *vectors;   /* of one chunk */
-    int64_t *counts;      /* rows a target of one batch */
-    uint16_t *targets;    /* of each row of one batch */
-    ps_selection **parts; /* of one batch: a target's rows, or NULL */
-    uint32_t **cursors;   /* where the next row of each target goes */
+    ps_vector *vectors; /* of one chunk */
+    const bool *wanted; /* columns that somebody downstream reads; NULL: all */
+    int64_t *counts;    /* rows a target of one batch */
+    uint16_t *targets;  /* of each row of one batch */
     uint64_t hashes[PS_CHUNK_ROWS];
 } exchange_operator;
+
+/* The targets of hashed rows. */
+static void find_targets(const uint64_t *restrict hashes, int64_t count, int32_t target_count,
+                         uint16_t *restrict targets)
+{
+    for (int64_t i = 0; i < count; i++) {
+        targets[i] = (uint16_t)ps_shard_of_group(ps_key_group(hashes[i]), target_count);
+    }
+}
+
+static int64_t count_target(const uint16_t *targets, int64_t count, uint16_t target)
+{
+    int64_t found = 0;
+    for (int64_t start = 0; start < count; start += PS_CHUNK_ROWS) {
+        const int64_t end = ps_min_i64(start + PS_CHUNK_ROWS, count);
+        uint16_t part = 0; /* as wide as the targets: more lanes */
+        for (int64_t i = start; i < end; i++) {
+            part = (uint16_t)(part + (targets[i] == target));
+        }
+        found += part;
+    }
+    return found;
+}
+
+/* Few targets: a look at all rows for each is cheaper than a counter that waits for itself. */
+static void count_targets(exchange_operator *op, int64_t rows)
+{
+    const int32_t target_count = op->outbox->target_count;
+    memset(op->counts, 0, (size_t)target_count * sizeof(int64_t));
+    if (target_count <= FEW_TARGETS) {
+        for (int32_t i = 0; i < target_count; i++) {
+            op->counts[i] = count_target(op->targets, rows, (uint16_t)i);
+        }
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        op->counts[op->targets[i]]++;
+    }
+}
 
 /* Finds the target of each of the `rows` rows and counts them. */
 static ps_status route(exchange_operator *op, const ps_batch *batch, const ps_selection *selection,
                        int64_t rows, ps_error *err)
 {
-    const int32_t target_count = op->outbox->target_count;
-    memset(op->counts, 0, (size_t)target_count * sizeof(int64_t));
     for (int32_t k = 0; k < op->key_count; k++) {
         ps_program_begin_batch(op->keys[k]);
     }
@@ -31,17 +70,13 @@ static ps_status route(exchange_operator *op, const ps_batch *batch, const ps_se
         const int64_t count = ps_min_i64(rows - start, PS_CHUNK_ROWS);
         const uint32_t *const numbers = selection != NULL ? selection->rows + start : NULL;
         for (int32_t k = 0; k < op->key_count; k++) {
-            PS_TRY(
-                ps_program_eval(op->keys[k], batch, numbers, start, count, &op->vectors[k], err));
+            PS_TRY(ps_program_eval(op->keys[k], batch, numbers, selection != NULL ? 0 : start,
+                                   count, &op->vectors[k], err));
         }
         ps_key_hash(op->vectors, op->key_count, count, op->hashes);
-        uint16_t *const targets = op->targets + start;
-        for (int64_t i = 0; i < count; i++) {
-            const int32_t target = ps_shard_of_group(ps_key_group(op->hashes[i]), target_count);
-            targets[i] = (uint16_t)target;
-            op->counts[target]++;
-        }
+        find_targets(op->hashes, count, op->outbox->target_count, op->targets + start);
     }
+    count_targets(op, rows);
     return PS_OK;
 }
 
@@ -64,39 +99,23 @@ static ps_status send(exchange_operator *op, int32_t target, ps_batch *batch,
     return PS_OK;
 }
 
-/* A selection for each target that has rows, filled in one pass: the order of rows is kept. */
-static ps_status split(exchange_operator *op, const ps_selection *selection, int64_t rows,
-                       ps_error *err)
+/* Sends a target its own rows, dense where the columns allow it. */
+static ps_status send_part(exchange_operator *op, const ps_deal *deal, bool dense, int32_t target,
+                           ps_error *err)
 {
-    for (int32_t i = 0; i < op->outbox->target_count; i++) {
-        if (op->counts[i] > 0) {
-            PS_TRY(ps_selection_create(op->base.mem, op->counts[i], &op->parts[i], err));
-            op->parts[i]->count = op->counts[i];
-            op->cursors[i] = op->parts[i]->rows;
-        }
-    }
-    const uint16_t *const targets = op->targets;
-    uint32_t **const cursors = op->cursors;
-    if (selection == NULL) {
-        for (int64_t i = 0; i < rows; i++) {
-            *cursors[targets[i]]++ = (uint32_t)i;
-        }
+    ps_status status;
+    if (dense) {
+        ps_batch *part = NULL;
+        PS_TRY(ps_deal_batch(deal, target, &part, err));
+        status = send(op, target, part, NULL, err);
+        ps_batch_release(part);
     } else {
-        for (int64_t i = 0; i < rows; i++) {
-            *cursors[targets[i]]++ = selection->rows[i];
-        }
+        ps_selection *part = NULL;
+        PS_TRY(ps_deal_selection(deal, target, &part, err));
+        status = send(op, target, deal->batch, part, err);
+        ps_selection_release(part);
     }
-    return PS_OK;
-}
-
-static ps_status send_parts(exchange_operator *op, ps_batch *batch, ps_error *err)
-{
-    for (int32_t i = 0; i < op->outbox->target_count; i++) {
-        if (op->parts[i] != NULL) {
-            PS_TRY(send(op, i, batch, op->parts[i], err));
-        }
-    }
-    return PS_OK;
+    return status;
 }
 
 static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *selection,
@@ -115,15 +134,19 @@ static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *sele
             return send(op, i, batch, selection, err);
         }
     }
-    ps_status status = split(op, selection, rows, err);
-    if (status == PS_OK) {
-        status = send_parts(op, batch, err);
-    }
+    const ps_deal deal = {.batch = batch,
+                          .selection = selection,
+                          .wanted = op->wanted,
+                          .targets = op->targets,
+                          .target_count = target_count,
+                          .counts = op->counts};
+    const bool dense = ps_deal_fits(batch, op->wanted);
     for (int32_t i = 0; i < target_count; i++) {
-        ps_selection_release(op->parts[i]);
-        op->parts[i] = NULL;
+        if (op->counts[i] > 0) {
+            PS_TRY(send_part(op, &deal, dense, i, err));
+        }
     }
-    return status;
+    return PS_OK;
 }
 
 static ps_status broadcast(ps_operator *self, const ps_message *message, ps_error *err)
@@ -173,8 +196,6 @@ static void close_exchange(ps_operator *self)
     free_array(mem, op->vectors, (size_t)op->key_count * sizeof(ps_vector));
     const size_t target_count = (size_t)op->outbox->target_count;
     free_array(mem, op->counts, target_count * sizeof(int64_t));
-    free_array(mem, op->parts, target_count * sizeof(ps_selection *));
-    free_array(mem, op->cursors, target_count * sizeof(uint32_t *));
     free_array(mem, op->targets, PS_BATCH_ROWS_MAX * sizeof(uint16_t));
     ps_operator_fini(self);
     ps_free(mem, op, sizeof(*op));
@@ -199,11 +220,8 @@ static ps_status prepare(exchange_operator *op, ps_program *const *keys, ps_erro
     op->vectors = ps_alloc_zeroed(mem, key_count * sizeof(ps_vector));
     const size_t target_count = (size_t)op->outbox->target_count;
     op->counts = ps_alloc_zeroed(mem, target_count * sizeof(int64_t));
-    op->parts = ps_alloc_zeroed(mem, target_count * sizeof(ps_selection *));
-    op->cursors = ps_alloc_zeroed(mem, target_count * sizeof(uint32_t *));
     op->targets = ps_alloc(mem, PS_BATCH_ROWS_MAX * sizeof(uint16_t));
-    if (op->keys == NULL || op->vectors == NULL || op->counts == NULL || op->parts == NULL ||
-        op->cursors == NULL || op->targets == NULL) {
+    if (op->keys == NULL || op->vectors == NULL || op->counts == NULL || op->targets == NULL) {
         return ps_mem_refused(mem, PS_BATCH_ROWS_MAX * sizeof(uint16_t), "an exchange", err);
     }
     for (int32_t k = 0; k < op->key_count; k++) {
@@ -213,7 +231,8 @@ static ps_status prepare(exchange_operator *op, ps_program *const *keys, ps_erro
 }
 
 ps_status ps_exchange_create(ps_mem *mem, ps_schema *schema, ps_program *const *keys,
-                             int32_t key_count, ps_outbox *outbox, ps_operator **out, ps_error *err)
+                             int32_t key_count, const bool *wanted, ps_outbox *outbox,
+                             ps_operator **out, ps_error *err)
 {
     PS_CHECK(outbox->target_count == 1 || key_count > 0);
     PS_CHECK(outbox->target_count <= PS_KEY_GROUPS);
@@ -223,6 +242,7 @@ ps_status ps_exchange_create(ps_mem *mem, ps_schema *schema, ps_program *const *
     }
     ps_operator_init(&op->base, &calls, mem, schema, schema);
     op->outbox = outbox;
+    op->wanted = wanted;
     if (outbox->target_count > 1) {
         op->key_count = key_count;
         const ps_status status = prepare(op, keys, err);

@@ -1,10 +1,12 @@
 /* exchange.h -- sends each row to the shard that owns its key: the edge between threads.
  *
- * A batch is not copied: each shard gets the same batch with a selection of its rows, ascending. A
- * batch whose rows all go one way travels as it came. Watermarks, barriers and the end go to all.
- * With one target (no keys: everything to one shard) batches pass whole.
- * Cost: key programs and the key hash over chunks of PS_CHUNK_ROWS, then a counting sort of row
- * numbers: two passes over 2 bytes a row.
+ * Rows of numbers and booleans are dealt out: each shard gets a dense batch of its own rows and of
+ * the columns that are read downstream (deal.h). A batch with other columns is not copied: each
+ * shard gets it with a selection of its rows, ascending. A batch whose rows all go one way travels
+ * as it came. Watermarks, barriers and the end go to all. With one target (no keys: everything to
+ * one shard) batches pass whole.
+ * Cost: key programs and the key hash over chunks of PS_CHUNK_ROWS, 2 bytes a row for the targets,
+ * then a pass over them and over each column for each target.
  */
 #ifndef PS_OPERATORS_EXCHANGE_H
 #define PS_OPERATORS_EXCHANGE_H
@@ -13,10 +15,11 @@
 #include "operators/op.h"
 #include "queue/outbox.h"
 
-/* keys: key_count programs over schema, cloned here. outbox: one target a shard, borrowed, outlives
- * the exchange. key_count 0 needs an outbox of one target. */
+/* keys: key_count programs over schema, cloned here. wanted: a flag a column, NULL for all; outbox:
+ * one target a shard; both borrowed, they outlive the exchange. key_count 0 needs an outbox of one
+ * target. */
 PS_MUST_CHECK ps_status ps_exchange_create(ps_mem *mem, ps_schema *schema, ps_program *const *keys,
-                                           int32_t key_count, ps_outbox *outbox, ps_operator **out,
-                                           ps_error *err);
+                                           int32_t key_count, const bool *wanted, ps_outbox *outbox,
+                                           ps_operator **out, ps_error *err);
 
 #endif

@@ -43,7 +43,7 @@ bool ps_inbox_try_pop(ps_inbox *inbox, ps_message *out, int32_t *channel)
         from->untold++;
         from->untold_rows += ps_message_rows(out);
         if (from->untold >= (from->ring->capacity + 1) / 2 ||
-            from->untold_rows >= (from->ring->row_limit + 1) / 2) {
+            from->untold_rows >= (from->ring->row_low + 1) / 2) {
             tell(from);
         }
         *channel = index;

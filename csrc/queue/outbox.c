@@ -60,9 +60,11 @@ ps_status ps_outbox_broadcast(ps_outbox *outbox, const ps_message *message, ps_e
 bool ps_outbox_flush(ps_outbox *outbox)
 {
     bool empty = true;
+    bool enough = true;
     for (int32_t i = 0; i < outbox->target_count; i++) {
         ps_outbox_target *const to = &outbox->targets[i];
         if (to->ring == NULL) {
+            enough = false;
             continue;
         }
         ps_message message;
@@ -70,6 +72,7 @@ bool ps_outbox_flush(ps_outbox *outbox)
             PS_CHECK(ps_fifo_take(&to->waiting, &message) && push(to->ring, &message));
         }
         empty = empty && to->waiting.count == 0;
+        enough = enough && ps_ring_has_enough(to->ring);
     }
-    return empty;
+    return empty && !enough;
 }

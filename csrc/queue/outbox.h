@@ -3,7 +3,9 @@
  *
  * A task may not block, so what does not fit into a ring waits here and the task takes no further
  * work until flush says that nothing waits. That bounds it: what one step makes, at most.
- * Order is kept per target; a full ring holds up only its own target.
+ * Order is kept per target; a full ring holds up only its own target. Rest also comes when every
+ * ring holds as many rows as keep its consumer busy (row_low): filling them to the brim would only
+ * push what is in them out of the caches, while one ring with less lets the others fill up.
  * A target without a ring keeps its messages until their reader takes them from the fifo itself:
  * results inside the driving thread. It never counts as waiting.
  */
@@ -36,7 +38,8 @@ PS_MUST_CHECK ps_status ps_outbox_send(ps_outbox *outbox, int32_t target, const 
 /* The same watermark, barrier or end to every target. */
 PS_MUST_CHECK ps_status ps_outbox_broadcast(ps_outbox *outbox, const ps_message *message,
                                             ps_error *err);
-/* Pushes what there is room for; true when nothing waits for a ring any more. */
+/* Pushes what there is room for; true when nothing waits for a ring any more and some consumer has
+ * less to do than enough. */
 bool ps_outbox_flush(ps_outbox *outbox);
 
 #endif

@@ -16,6 +16,7 @@ ps_status ps_ring_init(ps_ring *ring, ps_mem *mem, int64_t capacity, int64_t row
     ring->rows_pushed = 0;
     ring->rows_popped_seen = 0;
     ring->row_limit = row_limit;
+    ring->row_low = row_limit;
     ring->head_seen = 0;
     ring->tail_seen = 0;
     ring->slots = slots;

@@ -6,7 +6,9 @@
  * Callers      push: one thread. pop: one thread. size: anyone, as a hint.
  * Full         when all slots are taken, or when the rows inside reach row_limit: small batches may
  *              queue up in numbers, large ones may not fill the memory. An empty ring takes
- *              anything.
+ *              anything. row_low (at first row_limit) says how many rows are enough for now: it
+ *              stops nobody, but tells a producer of many rings when to rest (outbox.h), and a
+ *              consumer after how many rows to wake it.
  * Invariants   I1  tail - head <= capacity (unsigned subtraction: the indices may wrap)
  *              I2  slots in [head, tail) are the consumer's, the rest the producer's
  *              I3  rows_pushed - rows_popped is the number of rows in [head, tail)
@@ -39,6 +41,7 @@ typedef struct ps_ring {
     uint64_t mask;
     uint64_t capacity;
     int64_t row_limit;
+    int64_t row_low;   /* with that many rows its consumer has enough to do; row_limit at first */
     ps_park *producer; /* of the thread that pushes, or NULL */
     ps_park *consumer;
     ps_mem *mem;
@@ -65,6 +68,16 @@ static inline bool ps_ring_has_room(ps_ring *ring)
     }
     return tail - ring->head_seen != ring->capacity &&
            ring->rows_pushed - ring->rows_popped_seen < ring->row_limit;
+}
+
+/* For the producer: whether the consumer has enough to do for now. */
+static inline bool ps_ring_has_enough(ps_ring *ring)
+{
+    if (ring->rows_pushed - ring->rows_popped_seen < ring->row_low) {
+        return false;
+    }
+    ring->rows_popped_seen = atomic_load_explicit(&ring->rows_popped, memory_order_relaxed);
+    return ring->rows_pushed - ring->rows_popped_seen >= ring->row_low;
 }
 
 /* On true the ring, and soon the consumer, owns what *message owned: do not look at it again. */

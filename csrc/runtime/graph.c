@@ -10,8 +10,14 @@
 #include "operators/union.h"
 
 /* A ring is full with that many messages or rows: enough small batches to sleep over, no more than
- * a few large ones. */
-enum { RING_MESSAGES = 256, RING_ROWS = 4 * PS_BATCH_ROWS_MAX };
+ * a few large ones. An exchange rests once each of its rings has RING_LOW rows; up to RING_ROWS are
+ * for shards that lag. */
+enum {
+    RING_MESSAGES = 256,
+    RING_ROWS = 8 * PS_BATCH_ROWS_MAX,
+    RING_LOW = 2 * PS_BATCH_ROWS_MAX,
+    RESULT_ROWS = 4 * PS_BATCH_ROWS_MAX,
+};
 
 typedef enum place { NOWHERE = 0, ON_DRIVER, ON_SHARDS, ON_ONE } place;
 
@@ -185,8 +191,8 @@ static ps_task *task_of(const builder *b, int32_t node, int32_t instance)
     return stage < 0 ? b->graph->driver : b->layouts[stage].tasks[instance];
 }
 
-static ps_status make_ring(builder *b, ps_park *producer, ps_park *consumer, ps_ring **out,
-                           ps_error *err)
+static ps_status make_ring(builder *b, int64_t row_limit, ps_park *producer, ps_park *consumer,
+                           ps_ring **out, ps_error *err)
 {
     ps_mem *const mem = b->graph->mem;
     ps_ring *const ring = ps_alloc_zeroed(mem, sizeof(*ring));
@@ -199,7 +205,7 @@ static ps_status make_ring(builder *b, ps_park *producer, ps_park *consumer, ps_
         return status;
     }
     *out = ring;
-    return ps_ring_init(ring, mem, RING_MESSAGES, RING_ROWS, producer, consumer, err);
+    return ps_ring_init(ring, mem, RING_MESSAGES, row_limit, producer, consumer, err);
 }
 
 /* Takes a new operator into a task, behind `before` (NULL: the first of a chain). */
@@ -231,14 +237,15 @@ static ps_status add_exchange(builder *b, int32_t from, int32_t instance, int32_
     PS_TRY(ps_task_add_exit(task, target_count, &way_out, err));
     for (int32_t i = 0; i < target_count; i++) {
         ps_ring *ring;
-        PS_TRY(make_ring(b, park_of(b, from, instance), park_of(b, to, i), &ring, err));
+        PS_TRY(make_ring(b, RING_ROWS, park_of(b, from, instance), park_of(b, to, i), &ring, err));
+        ring->row_low = RING_LOW;
         way_out->outbox.targets[i].ring = ring;
         b->layouts[to].tasks[i]->inbox.channels[channel].ring = ring;
     }
     ps_operator *op;
     PS_TRY(ps_exchange_create(b->graph->mem, b->plan->nodes[from]->schema, node->programs,
                               node->kind == PS_NODE_AGGREGATE ? node->program_count : 0,
-                              &way_out->outbox, &op, err));
+                              b->graph->columns[from], &way_out->outbox, &op, err));
     PS_TRY(place_operator(b, task, op, b->layouts[from].tails[instance], to, instance, err));
     way_out->op = op;
     return PS_OK;
@@ -320,7 +327,8 @@ static ps_status make_sink(builder *b, const ps_plan_node *node, ps_task *task, 
         graph->driver_results = &way_out->outbox.targets[0].waiting;
     } else {
         ps_ring *ring;
-        PS_TRY(make_ring(b, park_of(b, b->plan->sink, instance), graph->driver_park, &ring, err));
+        PS_TRY(make_ring(b, RESULT_ROWS, park_of(b, b->plan->sink, instance), graph->driver_park,
+                         &ring, err));
         way_out->outbox.targets[0].ring = ring;
         graph->outputs.channels[instance].ring = ring;
     }

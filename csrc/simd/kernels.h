@@ -24,7 +24,7 @@ typedef enum ps_compare {
 typedef enum ps_arith { PS_ADD = 0, PS_SUB, PS_MUL, PS_DIV, PS_MIN, PS_MAX } ps_arith;
 #define PS_ARITH_COUNT 6
 
-/* Row numbers that a selecting kernel may write past the ones it reports. */
+/* Row numbers or values that a selecting kernel may write past the ones it reports. */
 #define PS_SELECT_SLACK 16
 
 /* Division by a positive constant without dividing: for u < 2^63, u / divisor is the high word of
@@ -131,6 +131,9 @@ typedef struct ps_kernels {
      * write up to PS_SELECT_SLACK numbers past them. rows and from may be the same array. */
     int64_t (*select_rows)(const uint8_t *mask, uint32_t first, uint32_t *rows, int64_t n);
     int64_t (*select_from)(const uint8_t *mask, const uint32_t *from, uint32_t *rows, int64_t n);
+    /* The values of 1, 2, 4 and 8 bytes (by log2, any alignment) of the rows whose mask is 1;
+     * returns how many. May write up to PS_SELECT_SLACK values past them. */
+    int64_t (*compress[4])(const uint8_t *mask, const void *a, void *out, int64_t n);
     /* Masks to bitmaps and back. Packing starts at a byte and fills the last byte with zeros; it
      * returns the number of ones. Unpacking starts at any bit and reads only bytes with wanted
      * bits. */

@@ -672,6 +672,63 @@ GATHER(gather_16, uint16_t)
 GATHER(gather_32, uint32_t)
 GATHER(gather_64, uint64_t)
 
+/* What a plain loop of the narrow widths leaves to do: rows from i on. */
+#define COMPRESS_REST(type)                                                                        \
+    for (; i < n; i++) {                                                                           \
+        memcpy(&to[count], from + (size_t)i * sizeof(type), sizeof(type));                         \
+        count += mask[i];                                                                          \
+    }                                                                                              \
+    return count;
+#define COMPRESS(name, type)                                                                       \
+    static int64_t name(const uint8_t *mask, const void *a, void *out, int64_t n)                  \
+    {                                                                                              \
+        const char *from = a;                                                                      \
+        type *to = out;                                                                            \
+        int64_t count = 0, i = 0;                                                                  \
+        COMPRESS_REST(type)                                                                        \
+    }
+COMPRESS(compress_8, uint8_t)
+COMPRESS(compress_16, uint16_t)
+
+static int64_t compress_32(const uint8_t *mask, const void *a, void *out, int64_t n)
+{
+    const char *from = a;
+    uint32_t *to = out;
+    int64_t count = 0, i = 0;
+#if defined(__AVX512BW__)
+    for (; i + 16 <= n; i += 16) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(mask + i));
+        const __mmask16 part = _mm_test_epi8_mask(bytes, bytes);
+        const __m512i values = _mm512_loadu_si512(from + i * 4);
+        _mm512_storeu_si512(to + count, _mm512_maskz_compress_epi32(part, values));
+        count += __builtin_popcount(part);
+    }
+#endif
+    COMPRESS_REST(uint32_t)
+}
+
+static int64_t compress_64(const uint8_t *mask, const void *a, void *out, int64_t n)
+{
+    const char *from = a;
+    uint64_t *to = out;
+    int64_t count = 0, i = 0;
+#if defined(__AVX512BW__)
+    for (; i + 16 <= n; i += 16) {
+        PS_PREFETCH_STREAM(from + i * 8);
+        PS_PREFETCH_STREAM(from + i * 8 + 64);
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(mask + i));
+        const unsigned part = _mm_test_epi8_mask(bytes, bytes);
+        const __m512i low = _mm512_loadu_si512(from + i * 8);
+        const __m512i high = _mm512_loadu_si512(from + i * 8 + 64);
+        _mm512_storeu_si512(to + count, _mm512_maskz_compress_epi64((__mmask8)part, low));
+        count += __builtin_popcount(part & 0xff);
+        _mm512_storeu_si512(to + count, _mm512_maskz_compress_epi64((__mmask8)(part >> 8), high));
+        count += __builtin_popcount(part >> 8);
+    }
+#endif
+    COMPRESS_REST(uint64_t)
+}
+
 #define NARROW(name, type)                                                                         \
     static void name(const uint64_t *a, void *out, int64_t n)                                      \
     {                                                                                              \
@@ -779,6 +836,7 @@ const ps_kernels PS_KERNEL_TABLE = {
     .any_equal_f64 = any_equal_f64,
     .select_rows = select_rows,
     .select_from = select_from,
+    .compress = {compress_8, compress_16, compress_32, compress_64},
     .pack_bits = pack_bits,
     .unpack_bits = unpack_bits,
     .gather = {gather_8, gather_16, gather_32, gather_64},
