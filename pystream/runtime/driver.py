@@ -24,6 +24,7 @@ from pystream.plan.optimize import optimize
 from pystream.plan.partition import spread
 from pystream.progress import Progress
 from pystream.runtime.actor import ActorThread
+from pystream.runtime.clock import Clock
 from pystream.runtime.metrics import Metrics, least, to_datetime
 from pystream.runtime.pump import Pump
 from pystream.runtime.segment import Positions, RunningSegment
@@ -57,6 +58,8 @@ class Driver:
         Barriers will be sent whose state is only what changed.
     threaded
         False: no threads are started; whoever simulates turns `pumps` and the shards.
+    clock
+        What tells how long a partition has been quiet; None: the system's.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Driver:
         positions: Positions | None = None,
         track_changes: bool = False,
         threaded: bool = True,
+        clock: Clock | None = None,
     ) -> None:
         if isinstance(parallelism, bool) or not isinstance(parallelism, int) or parallelism < 1:
             raise InvalidError(f"parallelism must be a whole number of at least 1: {parallelism!r}")
@@ -80,6 +84,7 @@ class Driver:
         self._positions: Positions = {} if positions is None else positions
         self._track_changes = track_changes
         self._threaded = threaded
+        self._clock = Clock() if clock is None else clock
         self._wait_ns = _WAIT_NS if threaded else 0
         self._stopping = threading.Event()
         self._cancelled = threading.Event()
@@ -105,6 +110,7 @@ class Driver:
             number=len(self.segments),
             positions=self._positions,
             track_changes=self._track_changes,
+            clock=self._clock,
         )
         self.segments.append(segment)
         for upstream, feeding in before:

@@ -7,6 +7,7 @@ from pystream.connectors.base import Poller, Position, Reader, fail_as
 from pystream.errors import PystreamError, SourceError
 from pystream.plan.logical import SourceNode
 from pystream.plan.lower import Input
+from pystream.runtime.clock import Clock
 from pystream.runtime.pump import Intake
 
 __all__ = ["Feed"]
@@ -22,7 +23,13 @@ class Feed:
     thread in `intake` and pushed.
     """
 
-    def __init__(self, spec: Input, node: SourceNode, position: Position | None = None) -> None:
+    def __init__(
+        self,
+        spec: Input,
+        node: SourceNode,
+        position: Position | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.spec = spec
         self.source = node.source
         self.partition = "0" if node.partition is None else node.partition
@@ -34,6 +41,8 @@ class Feed:
         self._start = position
         self._taken: Position | None = position
         self._opened = False
+        self._clock = Clock() if clock is None else clock
+        self._quiet_since_s: float | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -77,12 +86,27 @@ class Feed:
             batch, self._taken = taken
             engine.push(self.spec.number, batch)
             rows += batch.num_rows
+        self._mind_quiet(rows, engine)
         if rows == 0 and self.intake.ended and self.intake.empty:
             if self.intake.failure is not None:
                 raise self._explain(self.intake.failure, engine)
             self.finish(engine)
             return True
         return rows > 0
+
+    def _mind_quiet(self, rows: int, engine: Engine) -> None:
+        """Let the others go on without a partition that has been quiet for its idle_timeout.
+
+        Called when the engine has use for rows: a slow job does not make its sources idle. The
+        next row wakes the input by itself.
+        """
+        if self.spec.idle_ns is None:
+            return
+        now_s = self._clock.monotonic()
+        if rows > 0 or self._quiet_since_s is None:
+            self._quiet_since_s = now_s
+        elif (now_s - self._quiet_since_s) * 1e9 >= self.spec.idle_ns:
+            engine.set_idle(self.spec.number, True)
 
     def finish(self, engine: Engine) -> None:
         """No more comes: its watermark becomes infinite."""

@@ -88,7 +88,12 @@ def launch(
     with contextlib.ExitStack() as undo:
         if options is None:
             driver = Driver(
-                node, parallelism=parallelism, memory=memory, name=name, threaded=threaded
+                node,
+                parallelism=parallelism,
+                memory=memory,
+                name=name,
+                threaded=threaded,
+                clock=clock,
             )
             undo.callback(driver.close)
             output = Output(sink, driver.wake)
@@ -110,6 +115,7 @@ def launch(
             positions=_positions(restored),
             track_changes=True,
             threaded=threaded,
+            clock=clock,
         )
         undo.callback(driver.close)
         driver.limit_budget(_BUDGET_ROWS)

@@ -11,6 +11,7 @@ from pystream.connectors.base import Position
 from pystream.errors import SourceError
 from pystream.plan.logical import MapNode, SourceNode
 from pystream.plan.lower import Segment
+from pystream.runtime.clock import Clock
 from pystream.runtime.feed import Feed
 from pystream.runtime.metrics import OperatorMetrics
 from pystream.runtime.stage import Stage
@@ -48,6 +49,7 @@ class RunningSegment:
         number: int,
         positions: Positions,
         track_changes: bool,
+        clock: Clock,
     ) -> None:
         self.number = number
         self.spec = spec
@@ -60,7 +62,7 @@ class RunningSegment:
             if isinstance(item.node, SourceNode):
                 partition = "0" if item.node.partition is None else item.node.partition
                 position = positions.get((item.source_id, partition))
-                self.feeds.append(Feed(item, item.node, position))
+                self.feeds.append(Feed(item, item.node, position, clock))
         self.upstream: list[RunningSegment] = []
         self.state_keys = {operator.number: operator.key for operator in spec.stateful}
         # The Python stage behind it, and the input of the segment that takes what it makes.
