@@ -3,6 +3,8 @@
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, int64_t
+from posix.types cimport pid_t
+from posix.unistd cimport getpid
 
 from pystream._native._c cimport (
     PS_DRIVE_MORE, PS_MESSAGE_BARRIER, PS_MESSAGE_BATCH, PS_MESSAGE_END,
@@ -27,15 +29,19 @@ cdef class Engine:
     cdef ps_engine *ptr
     cdef readonly Plan plan
     cdef readonly Memory memory
+    cdef pid_t owner  # the process that made it
 
     def __cinit__(self, Plan plan not None, Memory memory not None, int32_t shards=1):
         cdef ps_error err
         self.plan = plan
         self.memory = memory
+        self.owner = getpid()
         check(ps_engine_create(plan.ptr, memory.ptr, shards, &self.ptr, &err), &err)
 
     def __dealloc__(self):
-        ps_engine_release(self.ptr)
+        # A forked child has a copy that its threads left in mid-air: it is not taken apart.
+        if getpid() == self.owner:
+            ps_engine_release(self.ptr)
 
     @property
     def worker_count(self):

@@ -50,6 +50,7 @@ class Job:
         guarantee: str | None = None,
     ) -> None:
         self.name = name
+        self._owner = os.getpid()
         self.guarantee = guarantee_of(node, sink, checkpointed=options is not None)
         require(guarantee, self.guarantee)
         self._run = launch(
@@ -62,7 +63,7 @@ class Job:
             progress=progress,
         )
         # The thread holds the run and not the job, so that a dropped job is noticed.
-        self._watch = weakref.finalize(self, _abandoned, self._run, name, os.getpid())
+        self._watch = weakref.finalize(self, _abandoned, self._run, name, self._owner)
         self._thread = start_thread(self._run, name, "driver")
 
     @property
@@ -93,6 +94,7 @@ class Job:
         PystreamError
             What made the job fail. Ctrl-C cancels the job and raises KeyboardInterrupt.
         """
+        self._need_owner()
         until = None if timeout is None else time.monotonic() + timeout
         try:
             while not self._run.ended.is_set():
@@ -134,6 +136,7 @@ class Job:
             False, for jobs with checkpoints and their default, ends behind one more checkpoint:
             started again, the job goes on as if it had never stopped.
         """
+        self._need_owner()
         checkpointer = self._run.checkpointer
         if checkpointer is None and drain is False:
             raise InvalidError("stop(drain=False) needs a job that was started with checkpoint=...")
@@ -170,6 +173,7 @@ class Job:
         return self._checkpoint(None, timeout).number
 
     def _checkpoint(self, savepoint: str | None, timeout: float | None) -> Epoch:
+        self._need_owner()
         checkpointer = self._run.checkpointer
         if checkpointer is None:
             raise InvalidError(f"job {self.name!r} was started without checkpoint=...")
@@ -191,12 +195,22 @@ class Job:
 
     def cancel(self) -> None:
         """Give up soon and wait for the threads; results not yet written are lost."""
+        self._need_owner()
         self._run.driver.cancel()
         self._run.ended.wait(5.0)
 
     def metrics(self) -> Metrics:
         """Rows, bytes, lateness, watermark, rings and memory, in all and per operator."""
+        self._need_owner()
         return self._run.driver.metrics()
+
+    def _need_owner(self) -> None:
+        """Refuse to go on in a forked child: it has a copy of the job's memory and no threads."""
+        if os.getpid() != self._owner:
+            raise InvalidError(
+                f"job {self.name!r} runs in process {self._owner}, not in its forked child "
+                f"{os.getpid()}: use it there, or start a job of its own here"
+            )
 
     @property
     def seconds(self) -> float:
@@ -212,7 +226,7 @@ class Job:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._run.ended.is_set():
+        if not self._run.ended.is_set() and os.getpid() == self._owner:
             self.cancel()
 
     def __repr__(self) -> str:
