@@ -16,7 +16,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs -r ls 2>/dev/null)
 EDITABLE := install -q --no-deps --no-build-isolation -e .
 # Of the programs that share memory between threads; Python under ThreadSanitizer is noise.
-THREADED := ^(canary|test_(ring|inbox|park|worker|engine|exchange|mem|pages|export))
+THREADED := ^(canary|test_(ring|inbox|park|worker|engine|state_reader|exchange|mem|pages|export))
 # Programs for a type checker and the house rules have nothing to sanitize.
 UNSANITIZED := --ignore=tests/tidy --ignore=tests/typing
 WITHOUT_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)

@@ -80,7 +80,7 @@ def _run(
     last: bool,
 ) -> list[tuple[int, Any]]:
     """One engine's life: restore, all rows of the part, then a barrier or the end."""
-    engine = Engine(segment.plan, memory, shards)
+    engine = Engine(segment.plan, memory, shards, track_changes=True)
     for operator_id, piece in state:
         engine.restore(operator_id, piece)
     workers = Workers(engine, "testing")
@@ -91,13 +91,25 @@ def _run(
             engine.finish_input(0)
         else:
             engine.barrier(1)
-        while True:
-            reached = engine.drive(0, None, _ALL_ROWS, 0, _WAIT_NS)
-            _, epoch, _ = engine.poll(results)
-            if epoch is not None:
-                return engine.state()
-            if reached == _DONE:
-                return []
+        pieces: list[tuple[int, Any]] = []
+        passed = written = last
+        while not (passed and written):
+            engine.drive(0, None, _ALL_ROWS, 0, _WAIT_NS)
+            passed |= engine.poll(results)[1] is not None
+            written |= _take_state(engine, pieces)
+        while last and engine.drive(0, None, _ALL_ROWS, 0, _WAIT_NS) != _DONE:
+            engine.poll(results)
+        return pieces
     finally:
         engine.cancel()
         workers.join()
+
+
+def _take_state(engine: Engine, pieces: list[tuple[int, Any]]) -> bool:
+    """Take what state there is now; answers whether that was all."""
+    while (piece := engine.next_state(0)) is not None:
+        if piece == "end":
+            return True
+        operator_id, _, batch = piece
+        pieces.append((operator_id, batch))
+    return False

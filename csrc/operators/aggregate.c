@@ -79,11 +79,19 @@ static ps_status ready_slice(aggregate *self, int64_t index, ps_slice **out, ps_
     return PS_OK;
 }
 
+/* Tells what the rows of these groups are about to change, if anybody wants to know. */
+static ps_status touch(aggregate *self, ps_slice *slice, const uint32_t *gids, int64_t count,
+                       ps_error *err)
+{
+    return self->store.tracks ? ps_freeze_touch(&self->frozen, slice, gids, count, err) : PS_OK;
+}
+
 static ps_status rows_of_one(aggregate *self, const chunk *c, const uint32_t *gids, uint8_t **rows,
                              ps_error *err)
 {
     ps_slice *slice = NULL;
     PS_TRY(ready_slice(self, c->low, &slice, err));
+    PS_TRY(touch(self, slice, gids, c->count, err));
     for (int64_t i = 0; i < c->count; i++) {
         rows[i] = aggregate_row(self, slice, gids[i]);
         if (PS_UNLIKELY(rows[i] == NULL)) {
@@ -93,10 +101,27 @@ static ps_status rows_of_one(aggregate *self, const chunk *c, const uint32_t *gi
     return PS_OK;
 }
 
-/* A few neighbouring slices: each row's place among them is the number of starts it has passed. The
- * slices that have rows are made ready. */
-static ps_status place_near(aggregate *self, const chunk *c, uint8_t *places, ps_slice **slices,
+static ps_status touch_near(aggregate *self, const chunk *c, const uint32_t *gids,
+                            const uint8_t *places, ps_slice *const *slices, uint32_t seen,
                             ps_error *err)
+{
+    uint32_t some[PS_CHUNK_ROWS];
+    for (; seen != 0; seen &= seen - 1) {
+        const int place = __builtin_ctz(seen);
+        int64_t count = 0;
+        for (int64_t i = 0; i < c->count; i++) {
+            some[count] = gids[i];
+            count += places[i] == place;
+        }
+        PS_TRY(touch(self, slices[place], some, count, err));
+    }
+    return PS_OK;
+}
+
+/* A few neighbouring slices: each row's place among them is the number of starts it has passed. The
+ * slices that have rows are made ready for their change. */
+static ps_status place_near(aggregate *self, const chunk *c, const uint32_t *gids, uint8_t *places,
+                            ps_slice **slices, ps_error *err)
 {
     const ps_kernels *kernels = ps_simd_kernels();
     memset(places, 0, (size_t)c->count);
@@ -112,7 +137,7 @@ static ps_status place_near(aggregate *self, const chunk *c, uint8_t *places, ps
             PS_TRY(ready_slice(self, c->low + k, &slices[k], err));
         }
     }
-    return PS_OK;
+    return self->store.tracks ? touch_near(self, c, gids, places, slices, seen, err) : PS_OK;
 }
 
 static ps_status rows_of_near(aggregate *self, const chunk *c, const uint32_t *gids, uint8_t **rows,
@@ -120,7 +145,7 @@ static ps_status rows_of_near(aggregate *self, const chunk *c, const uint32_t *g
 {
     uint8_t places[PS_CHUNK_ROWS];
     ps_slice *slices[NEAR_SLICES];
-    PS_TRY(place_near(self, c, places, slices, err));
+    PS_TRY(place_near(self, c, gids, places, slices, err));
     for (int64_t i = 0; i < c->count; i++) {
         rows[i] = aggregate_row(self, slices[places[i]], gids[i]);
         if (PS_UNLIKELY(rows[i] == NULL)) {
@@ -135,6 +160,7 @@ static ps_status count_one(aggregate *self, const chunk *c, const uint32_t *gids
 {
     ps_slice *slice = NULL;
     PS_TRY(ready_slice(self, c->low, &slice, err));
+    PS_TRY(touch(self, slice, gids, c->count, err));
     if (self->keys == NULL || ps_keymap_capacity(self->keys) <= PS_SLICE_ROWS) {
         uint64_t *counts = (uint64_t *)(void *)slice->chunks[0];
         for (int64_t i = 0; i < c->count; i++) {
@@ -156,7 +182,7 @@ static ps_status count_near(aggregate *self, const chunk *c, const uint32_t *gid
 {
     uint8_t places[PS_CHUNK_ROWS];
     ps_slice *slices[NEAR_SLICES];
-    PS_TRY(place_near(self, c, places, slices, err));
+    PS_TRY(place_near(self, c, gids, places, slices, err));
     for (int64_t i = 0; i < c->count; i++) {
         uint8_t *row = aggregate_row(self, slices[places[i]], gids[i]);
         if (PS_UNLIKELY(row == NULL)) {
@@ -176,6 +202,7 @@ static ps_status rows_of_many(aggregate *self, const chunk *c, const uint32_t *g
         if (slice == NULL || slice->index != index) {
             PS_TRY(ready_slice(self, index, &slice, err));
         }
+        PS_TRY(touch(self, slice, &gids[i], 1, err));
         rows[i] = aggregate_row(self, slice, gids[i]);
         if (PS_UNLIKELY(rows[i] == NULL)) {
             return rows_refused(self, err);
@@ -352,6 +379,9 @@ static ps_status sweep_keys(aggregate *self, ps_error *err)
     if (ps_keymap_live(self->keys) < self->sweep_at) { /* dead keys not yet swept are among them */
         return PS_OK;
     }
+    if (self->frozen.active) { /* its rows name their keys by gid */
+        return PS_OK;
+    }
     uint8_t *live = ps_alloc_zeroed(self->op.mem, (size_t)capacity);
     if (live == NULL) {
         return ps_mem_refused(self->op.mem, (size_t)capacity, "a sweep of dead keys", err);
@@ -432,6 +462,12 @@ static ps_status on_idle(ps_operator *op, bool idle, ps_error *err)
     return ps_emit_idle(op, idle, err);
 }
 
+static ps_status on_barrier(ps_operator *op, int64_t epoch, ps_error *err)
+{
+    PS_TRY(aggregate_finish_pending((aggregate *)op, err));
+    return ps_emit_barrier(op, epoch, err);
+}
+
 static ps_status on_end(ps_operator *op, ps_error *err)
 {
     aggregate *self = (aggregate *)op;
@@ -447,8 +483,11 @@ static void close_aggregate(ps_operator *op)
     ps_batch_builder_destroy(self->out);
     ps_constant_fini(&self->window_start);
     ps_constant_fini(&self->window_end);
+    ps_batch_builder_destroy(self->written);
+    ps_schema_release(self->state_schema);
     if (self->layout != NULL) {
         ps_panes_fini(&self->panes);
+        ps_freeze_fini(&self->frozen);
         ps_slice_store_fini(&self->store);
     }
     ps_agg_layout_destroy(self->layout);
@@ -475,9 +514,12 @@ static const ps_operator_calls CALLS = {
     .on_batch = on_batch,
     .on_watermark = on_watermark,
     .on_idle = on_idle,
-    .on_barrier = aggregate_on_barrier,
+    .on_barrier = on_barrier,
     .on_end = on_end,
     .resume = aggregate_resume,
+    .freeze = aggregate_freeze,
+    .copy = aggregate_copy,
+    .state_schema = aggregate_state_schema,
     .restore = aggregate_restore,
     .close = close_aggregate,
 };
@@ -597,6 +639,8 @@ ps_status ps_aggregate_create(ps_mem *mem, ps_schema *input, ps_schema *output,
     }
     self->counts_only = ps_agg_counts_only(self->layout);
     ps_slice_store_init(&self->store, mem, self->layout);
+    self->store.tracks = args->track_changes;
+    ps_freeze_init(&self->frozen, &self->store);
     ps_panes_init(&self->panes, &self->store, self->windowed ? &self->edges : NULL);
     *out = &self->op;
     return PS_OK;

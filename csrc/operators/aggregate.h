@@ -19,6 +19,8 @@ typedef struct ps_aggregate_args {
     int32_t aggregate_count;
     int32_t source_count; /* event times upstream; with one (or 0) a row's own watermark may close
                              windows before the row is added */
+    bool track_changes;   /* freeze may be asked for changes alone, and rows may come while it is
+                             copied; else freeze hands out all state at once */
 } ps_aggregate_args;
 
 /* Checks types and makes the output schema: keys, window_start, window_end, aggregates. */

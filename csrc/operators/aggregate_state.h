@@ -4,12 +4,14 @@
 
 #include "arrow/batch_builder.h"
 #include "operators/aggregate.h"
+#include "state/freeze.h"
 #include "state/keymap.h"
 #include "state/slice.h"
 #include "window/edges.h"
 #include "window/panes.h"
 
 #define KEYS_MAX 16
+#define AGGREGATE_PROGRESS 2 /* columns of its progress */
 
 typedef struct aggregate {
     ps_operator op;
@@ -33,6 +35,9 @@ typedef struct aggregate {
     ps_keymap *keys; /* NULL without keys */
     ps_agg_layout *layout;
     ps_slice_store store;
+    ps_freeze frozen;          /* rows that a barrier left to be written */
+    ps_batch_builder *written; /* of them: the batch that is being filled */
+    ps_schema *state_schema;   /* made at the first freeze */
     ps_panes panes;
     int64_t watermark;   /* every window that ends at or before it has been emitted */
     int64_t next_window; /* number of the first window not yet emitted */
@@ -56,7 +61,12 @@ PS_MUST_CHECK ps_status aggregate_finish_pending(aggregate *self, ps_error *err)
 PS_MUST_CHECK ps_status aggregate_advance(aggregate *self, int64_t watermark, ps_error *err);
 
 /* aggregate_snapshot.c */
-PS_MUST_CHECK ps_status aggregate_on_barrier(ps_operator *op, int64_t epoch, ps_error *err);
+extern const char *const aggregate_progress_names[AGGREGATE_PROGRESS];
+PS_MUST_CHECK ps_status aggregate_freeze(ps_operator *op, bool all, ps_error *err);
+PS_MUST_CHECK ps_status aggregate_copy(ps_operator *op, bool *more, ps_error *err);
+PS_MUST_CHECK ps_status aggregate_state_schema(ps_operator *op, ps_schema **out, ps_error *err);
+
+/* aggregate_restore.c */
 PS_MUST_CHECK ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err);
 
 /* The row of group gid in a slice that reaches it; NULL: its chunk is missing and memory

@@ -138,15 +138,17 @@ static ps_status on_watermark(ps_operator *op, int64_t watermark, ps_error *err)
     return ps_emit_watermark(op, watermark, err);
 }
 
-static ps_status on_barrier(ps_operator *op, int64_t epoch, ps_error *err)
+static ps_status freeze(ps_operator *op, bool all, ps_error *err)
 {
-    const event_time *self = (const event_time *)op;
-    if (op->snapshot != NULL) {
-        const ps_watermark *const mark = &self->mark;
-        const int64_t values[STATE_COLUMNS] = {mark->largest, mark->ahead_low, mark->ahead_count};
-        PS_TRY(ps_snapshot_add_row(op, STATE_NAMES, values, STATE_COLUMNS, err));
-    }
-    return ps_emit_barrier(op, epoch, err);
+    (void)all;
+    const ps_watermark *const mark = &((const event_time *)op)->mark;
+    const int64_t values[STATE_COLUMNS] = {mark->largest, mark->ahead_low, mark->ahead_count};
+    return ps_snapshot_add_row(op, STATE_NAMES, values, STATE_COLUMNS, err);
+}
+
+static ps_status state_schema(ps_operator *op, ps_schema **out, ps_error *err)
+{
+    return ps_snapshot_row_schema(op, STATE_NAMES, STATE_COLUMNS, out, err);
 }
 
 static bool is_state(const ps_batch *state)
@@ -192,8 +194,10 @@ static const ps_operator_calls CALLS = {
     .name = "event_time",
     .on_batch = on_batch,
     .on_watermark = on_watermark,
-    .on_barrier = on_barrier,
+    .on_barrier = ps_emit_barrier,
     .on_end = on_end,
+    .freeze = freeze,
+    .state_schema = state_schema,
     .restore = restore,
     .close = close_event_time,
 };

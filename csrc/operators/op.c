@@ -112,7 +112,24 @@ ps_status ps_operator_resume(ps_operator *op, bool *more, ps_error *err)
     return stamp(op, op->calls->resume(op, more, err), err);
 }
 
+ps_status ps_operator_freeze(ps_operator *op, bool all, ps_error *err)
+{
+    return stamp(op, op->calls->freeze(op, all, err), err);
+}
+
+ps_status ps_operator_copy(ps_operator *op, bool *more, ps_error *err)
+{
+    return stamp(op, op->calls->copy(op, more, err), err);
+}
+
+ps_status ps_operator_restore(ps_operator *op, ps_batch *state, ps_error *err)
+{
+    return stamp(op, op->calls->restore(op, state, err), err);
+}
+
 ps_status ps_snapshot_add(ps_operator *op, ps_batch *state, ps_error *err)
 {
-    return op->snapshot == NULL ? PS_OK : op->snapshot->add(op->snapshot, op->id, state, err);
+    ps_stat_add(&op->stats.snapshot_rows, state->length);
+    ps_stat_add(&op->stats.snapshot_bytes, ps_batch_size_bytes(state));
+    return op->snapshot == NULL ? PS_OK : op->snapshot->add(op->snapshot, op, state, err);
 }

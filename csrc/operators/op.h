@@ -8,12 +8,19 @@
  *   on_watermark  no row below this time comes any more; PS_TIME_MAX: none comes at all
  *   on_idle       nobody is to wait for the watermark of this input; false: it is awake again.
  *                 NULL: passed on
- *   on_barrier    write the state as batches with ps_snapshot_add, then pass the barrier on
+ *   on_barrier    finish what belongs before it, then pass it on
  *   on_end        the input has ended (after its watermark PS_TIME_MAX): pass it on
  *   resume        do one bounded part of the work that on_watermark left (emission); *more says
  *                 whether some is left. NULL for operators that never leave work behind
- *   restore       take one batch that on_barrier wrote, perhaps in another shard count: keep the
- *                 rows of key groups this shard owns. NULL: stateless
+ *   freeze        the state is to be written as it is now (all: whole; else what changed since the
+ *                 last freeze): remember it, in a time that does not depend on its size. Called
+ *                 when a barrier has passed the whole chain. NULL: stateless
+ *   copy          hand out a bounded part of the frozen state with ps_snapshot_add; *more says
+ *                 whether some is left. Rows, watermarks and the end may come in between, another
+ *                 freeze not. NULL: freeze hands out everything
+ *   state_schema  the columns of the rows that copy hands out
+ *   restore       take one batch that was handed out, perhaps in another shard count: keep the rows
+ *                 of key groups this shard owns; a row replaces the one of the same key
  *   close         free everything
  *
  * on_watermark, on_idle, on_barrier and on_end are passed on by the operator itself (ps_emit_*),
@@ -39,6 +46,9 @@ typedef struct ps_operator_calls {
     ps_status (*on_barrier)(ps_operator *self, int64_t epoch, ps_error *err);
     ps_status (*on_end)(ps_operator *self, ps_error *err);
     ps_status (*resume)(ps_operator *self, bool *more, ps_error *err);
+    ps_status (*freeze)(ps_operator *self, bool all, ps_error *err);
+    ps_status (*copy)(ps_operator *self, bool *more, ps_error *err);
+    ps_status (*state_schema)(ps_operator *self, ps_schema **out, ps_error *err);
     ps_status (*restore)(ps_operator *self, ps_batch *state, ps_error *err);
     void (*close)(ps_operator *self);
 } ps_operator_calls;
@@ -57,11 +67,14 @@ typedef struct ps_operator_stats {
     _Atomic int64_t keys;        /* live keys of a keyed operator */
     _Atomic int64_t state_bytes;
     _Atomic int64_t blocked_ns; /* exchange: time its output was full */
+    _Atomic int64_t barrier_ns; /* stateful: how long the last barrier held its thread */
+    _Atomic int64_t snapshot_rows;
+    _Atomic int64_t snapshot_bytes;
 } ps_operator_stats;
 
-/* Where the state batches of one barrier go: collected by the task. */
+/* Where state batches go: on to whoever writes them, by way of the task. */
 typedef struct ps_snapshot_sink {
-    ps_status (*add)(struct ps_snapshot_sink *self, int32_t operator_id, ps_batch *state,
+    ps_status (*add)(struct ps_snapshot_sink *self, const ps_operator *op, ps_batch *state,
                      ps_error *err); /* retains state */
 } ps_snapshot_sink;
 
@@ -108,10 +121,13 @@ PS_MUST_CHECK ps_status ps_emit_watermark(ps_operator *op, int64_t watermark, ps
 PS_MUST_CHECK ps_status ps_emit_idle(ps_operator *op, bool idle, ps_error *err);
 PS_MUST_CHECK ps_status ps_emit_barrier(ps_operator *op, int64_t epoch, ps_error *err);
 PS_MUST_CHECK ps_status ps_emit_end(ps_operator *op, ps_error *err);
-/* For on_barrier: hands one batch of state to the task (retained by it). */
+/* For freeze and copy: hands one batch of state to the task (retained by it). */
 PS_MUST_CHECK ps_status ps_snapshot_add(ps_operator *op, ps_batch *state, ps_error *err);
-/* One call of resume, with the same stamp. */
+/* One call of resume, freeze, copy or restore, with the same stamp. */
 PS_MUST_CHECK ps_status ps_operator_resume(ps_operator *op, bool *more, ps_error *err);
+PS_MUST_CHECK ps_status ps_operator_freeze(ps_operator *op, bool all, ps_error *err);
+PS_MUST_CHECK ps_status ps_operator_copy(ps_operator *op, bool *more, ps_error *err);
+PS_MUST_CHECK ps_status ps_operator_restore(ps_operator *op, ps_batch *state, ps_error *err);
 /* Entry from outside the chain: the same as an emit of an operator before `first`. */
 PS_MUST_CHECK ps_status ps_deliver(ps_operator *first, const ps_message *message, ps_error *err);
 

@@ -5,8 +5,8 @@
 
 static const ps_type INT64_TYPE = {.id = PS_TYPE_INT64, .width = 8};
 
-static ps_status row_schema(ps_operator *op, const char *const *names, int32_t count,
-                            ps_schema **out, ps_error *err)
+ps_status ps_snapshot_row_schema(ps_operator *op, const char *const *names, int32_t count,
+                                 ps_schema **out, ps_error *err)
 {
     ps_schema_builder *builder = NULL;
     PS_TRY(ps_schema_builder_create(op->mem, count, &builder, err));
@@ -29,7 +29,7 @@ ps_status ps_snapshot_add_row(ps_operator *op, const char *const *names, const i
     ps_schema *schema = NULL;
     ps_batch_builder *builder = NULL;
     ps_batch *batch = NULL;
-    PS_TRY(row_schema(op, names, count, &schema, err));
+    PS_TRY(ps_snapshot_row_schema(op, names, count, &schema, err));
     ps_status status = ps_batch_builder_create(op->mem, schema, 1, &builder, err);
     ps_schema_release(schema);
     PS_TRY(status);

@@ -4,8 +4,11 @@
 
 #include "operators/op.h"
 
-/* For on_barrier: hands the task a batch of one row with `count` int64 columns. */
+/* For freeze: hands the task a batch of one row with `count` int64 columns. */
 PS_MUST_CHECK ps_status ps_snapshot_add_row(ps_operator *op, const char *const *names,
                                             const int64_t *values, int32_t count, ps_error *err);
+/* Its schema. */
+PS_MUST_CHECK ps_status ps_snapshot_row_schema(ps_operator *op, const char *const *names,
+                                               int32_t count, ps_schema **out, ps_error *err);
 
 #endif

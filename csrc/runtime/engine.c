@@ -13,7 +13,7 @@ enum { FAILURE_NONE = 0, FAILURE_WRITING, FAILURE_KNOWN };
 
 /* One line of the metrics: an operator, and the task it is the first of. */
 typedef struct metrics_line {
-    const ps_operator *op;
+    ps_operator *op;
     const ps_task *fed; /* or NULL */
 } metrics_line;
 
@@ -101,10 +101,10 @@ static ps_status make_lines(ps_engine *engine, ps_error *err)
     return PS_OK;
 }
 
-static ps_status build(ps_engine *engine, int32_t shard_count, ps_error *err)
+static ps_status build(ps_engine *engine, int32_t shard_count, bool track_changes, ps_error *err)
 {
-    PS_TRY(
-        ps_graph_init(&engine->graph, engine->plan, engine->mem, shard_count, &engine->park, err));
+    PS_TRY(ps_graph_init(&engine->graph, engine->plan, engine->mem, shard_count, track_changes,
+                         &engine->park, err));
     engine->results =
         engine->graph.results_by_rings ? &engine->collected : engine->graph.driver_results;
     PS_TRY(make_inputs(engine, err));
@@ -131,8 +131,8 @@ static void destroy(ps_engine *engine)
     ps_mem_release(mem);
 }
 
-ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count, ps_engine **out,
-                           ps_error *err)
+ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count, bool track_changes,
+                           ps_engine **out, ps_error *err)
 {
     if (shard_count < 1 || shard_count > PS_KEY_GROUPS) {
         return ps_fail(err, PS_INVALID, "shard count is %d, must be from 1 to %d", shard_count,
@@ -151,7 +151,7 @@ ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count, ps_e
     ps_clock_init(&engine->clock);
     ps_park_init(&engine->park, shard_count + 1);
     ps_fifo_init(&engine->collected, mem);
-    const ps_status status = build(engine, shard_count, err);
+    const ps_status status = build(engine, shard_count, track_changes, err);
     if (status != PS_OK) {
         destroy(engine);
         return status;
@@ -183,6 +183,7 @@ void ps_engine_cancel(ps_engine *engine)
         ps_park_wake(&engine->graph.workers[i].park);
     }
     ps_park_wake(&engine->park);
+    ps_park_wake(&engine->graph.states.park);
 }
 
 /* Keeps the first error and stops everybody. */
@@ -331,20 +332,36 @@ static bool all_ended(const ps_engine *engine)
     return true;
 }
 
-ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, ps_error *err)
+static bool all_finished(const ps_engine *engine)
+{
+    for (int32_t i = 0; i < engine->input_count; i++) {
+        if (!engine->inputs[i].finished) {
+            return false;
+        }
+    }
+    return true;
+}
+
+ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, bool all, ps_error *err)
 {
     if (engine->barrier_pending) {
         return ps_fail(err, PS_INVALID, "a barrier is on its way: wait until poll gives it");
     }
-    bool sent = false;
+    if (!all && !engine->graph.track_changes) {
+        return ps_fail(err, PS_INVALID, "this engine does not track changes: write all state");
+    }
+    if (all_finished(engine)) {
+        return ps_fail(err, PS_INVALID, "every input is finished: no barrier can follow");
+    }
+    if (!ps_state_reader_begin(&engine->graph.states, all)) {
+        return ps_fail(err, PS_INVALID,
+                       "the state of the barrier before is still being written: take it to its "
+                       "end first");
+    }
     for (int32_t i = 0; i < engine->input_count; i++) {
         if (!engine->inputs[i].finished) {
             PS_TRY(ps_input_push_barrier(&engine->inputs[i], epoch, err));
-            sent = true;
         }
-    }
-    if (!sent) {
-        return ps_fail(err, PS_INVALID, "every input is finished: no barrier can follow");
     }
     engine->barrier_pending = true;
     return PS_OK;
@@ -387,14 +404,16 @@ static bool barrier_is_due(const ps_engine *engine)
 
 static ps_status deliver_barrier(ps_engine *engine, ps_error *err)
 {
-    ps_task_forget_snapshots(engine->graph.driver);
+    const int64_t now_ns = ps_clock_monotonic_ns(&engine->clock);
+    int64_t epoch = 0;
     for (int32_t i = 0; i < engine->input_count; i++) {
         ps_message message;
         if (ps_fifo_take(&engine->inputs[i].waiting, &message)) {
+            epoch = message.value;
             PS_TRY(deliver(engine, i, &message, err));
         }
     }
-    return PS_OK;
+    return ps_task_freeze(engine->graph.driver, epoch, now_ns, err);
 }
 
 /* One waiting message of the inputs in turn. *rows stays -1 when there is none. */
@@ -476,9 +495,13 @@ static ps_status step(ps_engine *engine, drive *d, bool *worked, bool *blocked, 
     *worked = false;
     *blocked = !ps_task_flush(task);
     if (*blocked) {
-        return PS_OK;
+        return ps_task_copy(task, worked, err);
     }
     PS_TRY(ps_task_resume(task, worked, err));
+    if (!*worked && task->copy_is_due) {
+        task->copy_is_due = false;
+        PS_TRY(ps_task_copy(task, worked, err));
+    }
     if (*worked) {
         return PS_OK;
     }
@@ -489,10 +512,13 @@ static ps_status step(ps_engine *engine, drive *d, bool *worked, bool *blocked, 
     PS_TRY(feed(engine, &rows, err));
     if (rows >= 0) {
         *worked = true;
+        task->copy_is_due = task->copying;
         d->rows_left -= rows;
         return PS_OK;
     }
-    if (d->stream != NULL) {
+    if (d->stream == NULL) {
+        PS_TRY(ps_task_copy(task, worked, err));
+    } else {
         d->pulling = true;
         PS_TRY(ps_input_pull(d->input, d->stream, &rows, source_end, err));
         d->pulling = false;
@@ -506,11 +532,12 @@ static ps_status step(ps_engine *engine, drive *d, bool *worked, bool *blocked, 
 static bool rest(ps_engine *engine, const drive *d, bool blocked, ps_drive_state *state)
 {
     engine->ended = engine->ended || engine->results->ends > 0;
-    if (engine->ended) {
+    const bool has_state = ps_task_has_state(engine->graph.driver);
+    if (engine->ended && (engine->results->count > 0 || !has_state)) {
         *state = engine->results->count > 0 ? PS_DRIVE_OUTPUT : PS_DRIVE_DONE;
         return true;
     }
-    if (!blocked && !engine->barrier_pending && !all_ended(engine)) {
+    if (!blocked && !has_state && !engine->barrier_pending && !all_ended(engine)) {
         *state = engine->results->rows > 0 ? PS_DRIVE_OUTPUT : PS_DRIVE_STARVED;
         return true;
     }
@@ -616,24 +643,80 @@ void ps_engine_poll(ps_engine *engine, ps_message *out)
 
 /* ---- state ---- */
 
-int64_t ps_engine_state_count(const ps_engine *engine)
+ps_status ps_engine_next_state(ps_engine *engine, int64_t timeout_ns, ps_state_piece *out,
+                               ps_error *err)
 {
-    int64_t count = 0;
-    for (int32_t i = 0; i < task_count(engine); i++) {
-        count += task_at(engine, i)->snapshot_count;
+    ps_state_reader *const states = &engine->graph.states;
+    const int64_t until_ns =
+        timeout_ns <= 0 ? timeout_ns : ps_clock_monotonic_ns(&engine->clock) + timeout_ns;
+    for (;;) {
+        PS_TRY(check_running(engine, err));
+        PS_TRY(ps_state_reader_next(states, out, err));
+        int64_t remaining_ns = timeout_ns;
+        if (timeout_ns > 0) {
+            remaining_ns = ps_max_i64(until_ns - ps_clock_monotonic_ns(&engine->clock), 0);
+        }
+        if (out->kind != PS_STATE_NONE || remaining_ns == 0) {
+            return PS_OK;
+        }
+        ps_state_reader_wait(states, remaining_ns);
     }
-    return count;
 }
 
-ps_batch *ps_engine_state_batch(const ps_engine *engine, int64_t index, int32_t *operator_id)
+ps_status ps_engine_copy_state(ps_engine *engine, bool *worked, ps_error *err)
 {
-    for (int32_t i = 0; i < task_count(engine); i++) {
-        const ps_task *const task = task_at(engine, i);
-        if (index < task->snapshot_count) {
-            *operator_id = task->snapshots[index].operator_id;
-            return task->snapshots[index].batch;
+    PS_TRY(check_running(engine, err));
+    ps_error error;
+    ps_error_clear(&error);
+    (void)ps_task_flush(engine->graph.driver);
+    const ps_status status = ps_task_copy(engine->graph.driver, worked, &error);
+    return status == PS_OK ? PS_OK : fail_with(engine, status, &error, err);
+}
+
+/* An instance of the operator that keeps state, or NULL. */
+static ps_operator *find_stateful(const ps_engine *engine, int32_t operator_id)
+{
+    for (int32_t i = 0; i < engine->line_count; i++) {
+        const ps_operator *const op = engine->lines[i].op;
+        if (op->id == operator_id && op->calls->restore != NULL) {
+            return engine->lines[i].op;
         }
-        index -= task->snapshot_count;
+    }
+    return NULL;
+}
+
+ps_status ps_engine_state_schema(ps_engine *engine, int32_t operator_id, ArrowSchema *out,
+                                 ps_error *err)
+{
+    ps_operator *const op = find_stateful(engine, operator_id);
+    ps_schema *schema;
+    out->release = NULL;
+    if (op == NULL) {
+        return PS_OK;
+    }
+    PS_TRY(op->calls->state_schema(op, &schema, err));
+    const ps_status status = ps_schema_export(schema, out, err);
+    ps_schema_release(schema);
+    return status;
+}
+
+int32_t ps_engine_operator_limit(const ps_engine *engine)
+{
+    return engine->plan->node_count;
+}
+
+const char *ps_engine_operator(const ps_engine *engine, int32_t id)
+{
+    static const char *const NAMES[] = {
+        [PS_NODE_SOURCE] = "source", [PS_NODE_EVENT_TIME] = "event_time",
+        [PS_NODE_FILTER] = "filter", [PS_NODE_PROJECT] = "project",
+        [PS_NODE_UNION] = "union",   [PS_NODE_AGGREGATE] = "aggregate",
+        [PS_NODE_SINK] = "sink",
+    };
+    for (int32_t i = 0; i < engine->line_count; i++) {
+        if (engine->lines[i].op->id == id) {
+            return NAMES[engine->plan->nodes[id]->kind];
+        }
     }
     return NULL;
 }
@@ -643,20 +726,15 @@ ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *st
     if (engine->started) {
         return ps_fail(err, PS_INVALID, "state can only be restored before the first input");
     }
-    bool found = false;
-    for (int32_t i = 0; i < task_count(engine); i++) {
-        const ps_task *const task = task_at(engine, i);
-        for (int32_t j = 0; j < task->operator_count; j++) {
-            ps_operator *const op = task->operators[j];
-            if (op->id == operator_id && op->calls->restore != NULL) {
-                PS_TRY(op->calls->restore(op, state, err));
-                found = true;
-            }
-        }
-    }
-    if (!found) {
+    if (find_stateful(engine, operator_id) == NULL) {
         return ps_fail(err, PS_INVALID, "operator %d does not exist in this plan or keeps no state",
                        operator_id);
+    }
+    for (int32_t i = 0; i < engine->line_count; i++) {
+        ps_operator *const op = engine->lines[i].op;
+        if (op->id == operator_id && op->calls->restore != NULL) {
+            PS_TRY(ps_operator_restore(op, state, err));
+        }
     }
     return PS_OK;
 }
@@ -688,6 +766,9 @@ void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metri
         .keys = ps_stat_get(&stats->keys),
         .state_bytes = ps_stat_get(&stats->state_bytes),
         .blocked_ns = ps_stat_get(&stats->blocked_ns),
+        .barrier_ns = ps_stat_get(&stats->barrier_ns),
+        .snapshot_rows = ps_stat_get(&stats->snapshot_rows),
+        .snapshot_bytes = ps_stat_get(&stats->snapshot_bytes),
     };
     snprintf(out->name, sizeof(out->name), "%s", line->op->calls->name);
     if (line->fed != NULL) {

@@ -7,6 +7,9 @@
  *
  *     create -> [restore]* -> (push | drive | finish_input | barrier | poll)* -> cancel? -> release
  *
+ * State is written beside the running job: a barrier freezes it, each thread then hands out its own
+ * in parts between other work, and one thread, of the caller's choice, takes them with next_state.
+ *
  * Backpressure: drive stops taking input while a ring is full; results wait in the output ring
  * until poll takes them, and full output rings stop the shards. Memory in rings is bounded by
  * (ring capacity) x (batch size) x edges.
@@ -16,11 +19,15 @@
 
 #include "queue/message.h"
 #include "runtime/plan.h"
+#include "runtime/state_reader.h"
 
 typedef struct ps_engine ps_engine;
 
+/* track_changes: operators note which rows of their state change, so that they can write it while
+ * it changes, and write the changes alone; costs a bit test a row. Without it a barrier stops a
+ * shard until its state has been copied. */
 PS_API PS_MUST_CHECK ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count,
-                                                ps_engine **out, ps_error *err);
+                                                bool track_changes, ps_engine **out, ps_error *err);
 PS_API void ps_engine_retain(ps_engine *engine);
 PS_API void ps_engine_release(ps_engine *engine); /* NULL allowed; workers must have returned */
 
@@ -83,16 +90,32 @@ PS_API int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input);
 PS_API void ps_engine_poll(ps_engine *engine, ps_message *out);
 
 /* Sends a barrier behind everything pushed so far. When it has passed every operator, poll gives
- * the barrier message and the state written is ready. One barrier at a time. */
-PS_API PS_MUST_CHECK ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, ps_error *err);
-/* State batches of the last completed barrier: number, and each with the operator it belongs to. */
-PS_API int64_t ps_engine_state_count(const ps_engine *engine);
-PS_API ps_batch *ps_engine_state_batch(const ps_engine *engine, int64_t index,
-                                       int32_t *operator_id);
-/* Before the first input: gives one state batch back to its operator on every shard that owns a
- * part. */
+ * the barrier message; the state of that moment is taken with next_state, before or after that.
+ * all: whole, else only what has changed since the barrier before it (PS_INVALID unless changes are
+ * tracked). The next barrier may follow once poll and next_state have given the end of this one. */
+PS_API PS_MUST_CHECK ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, bool all,
+                                                 ps_error *err);
+/* The next piece of state, or the end of a barrier's. Waits at most timeout_ns for one (negative:
+ * without limit), then the kind is NONE. One thread at a time, any. An error is that of the engine,
+ * or PS_CANCELLED. */
+PS_API PS_MUST_CHECK ps_status ps_engine_next_state(ps_engine *engine, int64_t timeout_ns,
+                                                    ps_state_piece *out, ps_error *err);
+/* For a driving thread that waits with frozen state of its own: hands out a part without taking
+ * input. *worked is false when there was none or no room. */
+PS_API PS_MUST_CHECK ps_status ps_engine_copy_state(ps_engine *engine, bool *worked, ps_error *err);
+/* Before the first input: gives one piece of state back to its operator on every shard that owns a
+ * part. Pieces of one barrier in any order; those of a later one replace rows of earlier ones, and
+ * rows of windows that the latest says are closed are left out. */
 PS_API PS_MUST_CHECK ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id,
                                                  ps_batch *state, ps_error *err);
+/* The columns of the rows of state that an operator writes; the receiver releases *out. Its release
+ * is NULL when the operator keeps no state. */
+PS_API PS_MUST_CHECK ps_status ps_engine_state_schema(ps_engine *engine, int32_t operator_id,
+                                                      ArrowSchema *out, ps_error *err);
+/* The operator of the plan's node `id`: "source", "aggregate", ... NULL: not part of this engine,
+ * or no such node. */
+PS_API const char *ps_engine_operator(const ps_engine *engine, int32_t id);
+PS_API int32_t ps_engine_operator_limit(const ps_engine *engine); /* ids are below it */
 
 /* Makes every thread return soon with PS_CANCELLED; from any thread, idempotent. */
 PS_API void ps_engine_cancel(ps_engine *engine);
@@ -107,6 +130,8 @@ typedef struct ps_operator_metrics {
     int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out;
     int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns;
     int64_t ring_used, ring_capacity; /* of the ring that feeds it, or 0 */
+    int64_t barrier_ns;               /* how long the last barrier held its thread */
+    int64_t snapshot_rows, snapshot_bytes;
 } ps_operator_metrics;
 PS_API int32_t ps_engine_metrics_count(const ps_engine *engine);
 PS_API void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metrics *out);

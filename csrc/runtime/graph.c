@@ -351,8 +351,11 @@ static ps_status make_operator(builder *b, const ps_plan_node *node, ps_task *ta
     case PS_NODE_FILTER: return make_filter(mem, node, out, err);
     case PS_NODE_PROJECT: return make_project(mem, node, input, out, err);
     case PS_NODE_UNION: return ps_union_create(mem, input, node->from_count, out, err);
-    case PS_NODE_AGGREGATE:
-        return ps_aggregate_create(mem, input, node->schema, &node->args, out, err);
+    case PS_NODE_AGGREGATE: {
+        ps_aggregate_args args = node->args;
+        args.track_changes = b->graph->track_changes;
+        return ps_aggregate_create(mem, input, node->schema, &args, out, err);
+    }
     case PS_NODE_SINK: return make_sink(b, node, task, instance, out, err);
     }
     return ps_fail(err, PS_INTERNAL, "a plan node of unknown kind %d", (int)node->kind);
@@ -403,6 +406,33 @@ static ps_status build_nodes(builder *b, ps_error *err)
     return PS_OK;
 }
 
+/* The driver's task first, then each worker's. */
+static ps_status connect_states(ps_graph *graph, ps_error *err)
+{
+    ps_mem *const mem = graph->mem;
+    const int32_t count = graph->tasks.count + 1;
+    const size_t size_bytes = (size_t)count * (sizeof(ps_task *) + sizeof(ps_park *));
+    ps_task **const tasks = ps_alloc_zeroed(mem, size_bytes);
+    if (tasks == NULL) {
+        return ps_mem_refused(mem, size_bytes, "a list of tasks", err);
+    }
+    ps_park **const producers = (ps_park **)(tasks + count);
+    int32_t next = 0;
+    tasks[next] = graph->driver;
+    producers[next++] = graph->driver_park;
+    for (int32_t i = 0; i < graph->shard_count; i++) {
+        for (int32_t j = 0; j < graph->workers[i].task_count; j++) {
+            tasks[next] = graph->workers[i].tasks[j];
+            producers[next++] = &graph->workers[i].park;
+        }
+    }
+    PS_ASSERT(next == count);
+    const ps_status status = ps_state_reader_init(&graph->states, mem, tasks, producers, count,
+                                                  graph->shard_count + 2, err);
+    ps_free(mem, tasks, size_bytes);
+    return status;
+}
+
 /* Everything the builder itself needs, in one block. */
 static ps_status build(ps_graph *graph, const ps_plan *plan, ps_error *err)
 {
@@ -423,7 +453,7 @@ static ps_status build(ps_graph *graph, const ps_plan *plan, ps_error *err)
     builder b = {.graph = graph, .plan = plan, .layouts = layouts};
     const ps_status status = build_nodes(&b, err);
     ps_free(graph->mem, layouts, size_bytes);
-    return status;
+    return status != PS_OK ? status : connect_states(graph, err);
 }
 
 static ps_status prepare(ps_graph *graph, ps_error *err)
@@ -446,10 +476,11 @@ static ps_status prepare(ps_graph *graph, ps_error *err)
 }
 
 ps_status ps_graph_init(ps_graph *graph, const ps_plan *plan, ps_mem *mem, int32_t shard_count,
-                        ps_park *driver_park, ps_error *err)
+                        bool track_changes, ps_park *driver_park, ps_error *err)
 {
     *graph = (ps_graph){.mem = mem,
                         .driver_park = driver_park,
+                        .track_changes = track_changes,
                         .shard_count = shard_count,
                         .input_count = plan->input_count};
     if (plan->sink < 0) {
@@ -473,6 +504,7 @@ void ps_graph_fini(ps_graph *graph)
     }
     list_fini(mem, &graph->tasks);
     ps_task_destroy(graph->driver);
+    ps_state_reader_fini(&graph->states);
     for (int32_t i = 0; i < graph->rings.count; i++) {
         ps_ring_fini(graph->rings.items[i]);
         ps_free(mem, graph->rings.items[i], sizeof(ps_ring));

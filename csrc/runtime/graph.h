@@ -13,6 +13,7 @@
 #define PS_RUNTIME_GRAPH_H
 
 #include "runtime/node.h"
+#include "runtime/state_reader.h"
 #include "runtime/task.h"
 #include "runtime/worker.h"
 
@@ -25,6 +26,7 @@ typedef struct ps_graph_list {
 typedef struct ps_graph {
     ps_mem *mem;
     ps_park *driver_park; /* borrowed */
+    bool track_changes;   /* of the state */
     int32_t shard_count;
     int32_t worker_count; /* shards that have something to do */
     ps_worker *workers;   /* shard_count of them */
@@ -40,11 +42,13 @@ typedef struct ps_graph {
     ps_inbox outputs;
     ps_merge outputs_merge;
     ps_fifo *driver_results; /* else: the fifo that the sink fills */
+    ps_state_reader states;
 } ps_graph;
 
 /* On failure everything made so far is freed. */
 PS_MUST_CHECK ps_status ps_graph_init(ps_graph *graph, const ps_plan *plan, ps_mem *mem,
-                                      int32_t shard_count, ps_park *driver_park, ps_error *err);
+                                      int32_t shard_count, bool track_changes, ps_park *driver_park,
+                                      ps_error *err);
 /* No thread may run it any more. Undrained rings are cleared. */
 void ps_graph_fini(ps_graph *graph);
 

@@ -1,35 +1,70 @@
 /* task.c -- see task.h. */
 #include "runtime/task.h"
 
-static ps_status add_snapshot(ps_snapshot_sink *self, int32_t operator_id, ps_batch *state,
-                              ps_error *err)
+/* ---- state on its way out ---- */
+
+static ps_status add_state(ps_snapshot_sink *self, const ps_operator *op, ps_batch *state,
+                           ps_error *err)
 {
     ps_task *const task = (ps_task *)self;
-    if (task->snapshot_count == task->snapshot_capacity) {
-        const int64_t capacity = task->snapshot_capacity == 0 ? 8 : task->snapshot_capacity * 2;
-        const size_t size_bytes = (size_t)capacity * sizeof(ps_task_snapshot);
-        ps_task_snapshot *const snapshots =
-            ps_realloc(task->mem, task->snapshots,
-                       (size_t)task->snapshot_capacity * sizeof(ps_task_snapshot), size_bytes);
-        if (snapshots == NULL) {
-            return ps_mem_refused(task->mem, size_bytes, "a list of state batches", err);
-        }
-        task->snapshots = snapshots;
-        task->snapshot_capacity = capacity;
-    }
+    const ps_message message = {
+        .kind = PS_MESSAGE_BATCH, .batch = state, .value = ps_state_value(op->id, op->shard)};
     ps_batch_retain(state);
-    task->snapshots[task->snapshot_count] =
-        (ps_task_snapshot){.operator_id = operator_id, .batch = state};
-    task->snapshot_count++;
+    const ps_status status = ps_outbox_send(&task->state, 0, &message, err);
+    if (status != PS_OK) {
+        ps_batch_release(state);
+    }
+    return status;
+}
+
+bool ps_task_has_state(const ps_task *task)
+{
+    return task->copying ||
+           (task->state.targets[0].ring != NULL && task->state.targets[0].waiting.count > 0);
+}
+
+ps_status ps_task_freeze(ps_task *task, int64_t epoch, int64_t since_ns, ps_error *err)
+{
+    PS_ASSERT(!task->copying);
+    const bool all = task->all == NULL || atomic_load_explicit(task->all, memory_order_relaxed);
+    for (int32_t i = 0; i < task->operator_count; i++) {
+        ps_operator *const op = task->operators[i];
+        if (op->calls->freeze != NULL) {
+            PS_TRY(ps_operator_freeze(op, all, err));
+        }
+    }
+    task->copying = true;
+    task->copied = 0;
+    task->epoch = epoch;
+    const int64_t held_ns = ps_clock_monotonic_ns(&task->clock) - since_ns;
+    for (int32_t i = 0; i < task->operator_count; i++) {
+        if (task->operators[i]->calls->freeze != NULL) {
+            ps_stat_set(&task->operators[i]->stats.barrier_ns, held_ns);
+        }
+    }
     return PS_OK;
 }
 
-void ps_task_forget_snapshots(ps_task *task)
+ps_status ps_task_copy(ps_task *task, bool *worked, ps_error *err)
 {
-    for (int64_t i = 0; i < task->snapshot_count; i++) {
-        ps_batch_release(task->snapshots[i].batch);
+    *worked = false;
+    if (!task->copying || !ps_outbox_flush(&task->state)) {
+        return PS_OK;
     }
-    task->snapshot_count = 0;
+    *worked = true;
+    while (task->copied < task->operator_count) {
+        ps_operator *const op = task->operators[task->copied];
+        bool more = false;
+        if (op->calls->copy != NULL) {
+            PS_TRY(ps_operator_copy(op, &more, err));
+            task->copied += !more;
+            return PS_OK;
+        }
+        task->copied++;
+    }
+    task->copying = false;
+    const ps_message barrier = {.kind = PS_MESSAGE_BARRIER, .value = task->epoch};
+    return ps_outbox_send(&task->state, 0, &barrier, err);
 }
 
 ps_status ps_task_create(ps_mem *mem, int32_t channel_count, ps_task **out, ps_error *err)
@@ -38,12 +73,12 @@ ps_status ps_task_create(ps_mem *mem, int32_t channel_count, ps_task **out, ps_e
     if (task == NULL) {
         return ps_mem_refused(mem, sizeof(*task), "a task", err);
     }
-    task->snapshot.add = add_snapshot;
+    task->snapshot.add = add_state;
     task->mem = mem;
     task->settled = true;
     ps_clock_init(&task->clock);
-    ps_status status = PS_OK;
-    if (channel_count > 0) {
+    ps_status status = ps_outbox_init(&task->state, mem, 1, err);
+    if (status == PS_OK && channel_count > 0) {
         status = ps_inbox_init(&task->inbox, mem, channel_count, err);
         if (status == PS_OK) {
             status = ps_merge_init(&task->merge, mem, channel_count, err);
@@ -76,10 +111,7 @@ void ps_task_destroy(ps_task *task)
         ps_free(mem, way_out, sizeof(*way_out));
         way_out = next;
     }
-    ps_task_forget_snapshots(task);
-    if (task->snapshots != NULL) {
-        ps_free(mem, task->snapshots, (size_t)task->snapshot_capacity * sizeof(ps_task_snapshot));
-    }
+    ps_outbox_fini(&task->state);
     ps_merge_fini(&task->merge);
     ps_inbox_fini(&task->inbox);
     ps_free(mem, task, sizeof(*task));
@@ -125,6 +157,7 @@ ps_status ps_task_add_exit(ps_task *task, int32_t target_count, ps_task_exit **o
 bool ps_task_flush(ps_task *task)
 {
     bool empty = true;
+    (void)ps_outbox_flush(&task->state); /* holds nobody up */
     for (ps_task_exit *way_out = task->exits; way_out != NULL; way_out = way_out->next) {
         const bool flushed = ps_outbox_flush(&way_out->outbox);
         empty = empty && flushed;
@@ -176,37 +209,65 @@ static ps_status merge(ps_task *task, int32_t channel, const ps_message *message
         task->inbox.channels[i].held = ps_merge_held(&task->merge, i);
     }
     for (int32_t i = 0; i < count; i++) {
-        if (out[i].kind == PS_MESSAGE_BARRIER) {
-            ps_task_forget_snapshots(task);
-        }
+        const bool barrier = out[i].kind == PS_MESSAGE_BARRIER;
+        const int64_t since_ns = barrier ? ps_clock_monotonic_ns(&task->clock) : 0;
         task->ended = task->ended || out[i].kind == PS_MESSAGE_END;
         PS_TRY(ps_task_deliver(task, task->operators[0], &out[i], err));
+        if (barrier) {
+            PS_TRY(ps_task_freeze(task, out[i].value, since_ns, err));
+        }
     }
+    return PS_OK;
+}
+
+/* Nothing can be done for the input now: a part of the state, or *state says why not. */
+static ps_status rest(ps_task *task, ps_task_state why, ps_task_state *state, ps_error *err)
+{
+    bool worked;
+    PS_TRY(ps_task_copy(task, &worked, err));
+    *state = worked ? PS_TASK_PROGRESS : why;
+    return PS_OK;
+}
+
+/* After the end: what is left of the state, then word of the end to its reader. */
+static ps_status finish(ps_task *task, ps_task_state *state, ps_error *err)
+{
+    if (task->copying) {
+        return rest(task, PS_TASK_BLOCKED, state, err);
+    }
+    if (!task->told_end) {
+        const ps_message end = {.kind = PS_MESSAGE_END};
+        PS_TRY(ps_outbox_send(&task->state, 0, &end, err));
+        task->told_end = true;
+    }
+    *state = ps_task_has_state(task) ? PS_TASK_BLOCKED : PS_TASK_DONE;
     return PS_OK;
 }
 
 ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err)
 {
+    bool worked;
     *state = PS_TASK_PROGRESS;
     if (!ps_task_flush(task)) {
-        *state = PS_TASK_BLOCKED;
-        return PS_OK;
+        return rest(task, PS_TASK_BLOCKED, state, err);
     }
-    bool worked;
     PS_TRY(ps_task_resume(task, &worked, err));
+    if (!worked && task->copy_is_due) {
+        task->copy_is_due = false;
+        PS_TRY(ps_task_copy(task, &worked, err));
+    }
     if (worked) {
         return PS_OK;
     }
+    if (task->ended) {
+        return finish(task, state, err);
+    }
     ps_message message;
     int32_t channel;
-    if (task->ended) {
-        *state = PS_TASK_DONE;
-        return PS_OK;
-    }
     if (!ps_inbox_try_pop(&task->inbox, &message, &channel)) {
-        *state = PS_TASK_IDLE;
-        return PS_OK;
+        return rest(task, PS_TASK_IDLE, state, err);
     }
+    task->copy_is_due = task->copying;
     if (message.kind != PS_MESSAGE_BATCH) {
         return merge(task, channel, &message, err);
     }

@@ -5,13 +5,17 @@
  *
  *   1. push what waits for room in a ring        (still waiting: BLOCKED, nothing else is done)
  *   2. resume the most downstream operator that has work left
- *   3. take one message from a channel and run it through the chain   (none: IDLE or DONE)
+ *   3. hand out a part of the state that a barrier froze, once after each message, and always when
+ *      there is nothing else to do
+ *   4. take one message from a channel and run it through the chain   (none: IDLE or DONE)
  *
+ * State leaves through a ring of its own to whoever writes it. When that ring is full no part is
+ * made, and everything else goes on.
  * So what waits in outboxes is bounded by what one step makes, and an operator with work left gets
  * no new message. Channels are merged: least watermark, aligned barriers, one end (queue/merge.h).
  * The source side has no channels: the engine delivers to its first operators itself.
- * Used by one thread at a time; the state written at a barrier may be read by another thread once
- * the barrier has reached it through a ring.
+ * Used by one thread at a time. Once it has sent its end through the state's ring, it is the
+ * reader's of that ring.
  */
 #ifndef PS_RUNTIME_TASK_H
 #define PS_RUNTIME_TASK_H
@@ -28,12 +32,6 @@ typedef enum ps_task_state {
     PS_TASK_BLOCKED,      /* a ring it writes to is full */
     PS_TASK_DONE,         /* the end has gone through */
 } ps_task_state;
-
-/* One batch of state that an operator wrote at a barrier. */
-typedef struct ps_task_snapshot {
-    int32_t operator_id;
-    ps_batch *batch; /* retained */
-} ps_task_snapshot;
 
 /* A way out: the operator at its end counts the time it was full. */
 typedef struct ps_task_exit {
@@ -52,13 +50,23 @@ typedef struct ps_task {
     int32_t operator_capacity;
     ps_task_exit *exits; /* owned */
     ps_inbox inbox;
-    ps_merge merge; /* of the channels of inbox */
-    ps_task_snapshot *snapshots;
-    int64_t snapshot_count;
-    int64_t snapshot_capacity;
-    bool settled; /* no operator has work left */
-    bool ended;   /* the end was delivered */
+    ps_merge merge;          /* of the channels of inbox */
+    ps_outbox state;         /* one target: batches of ps_state_value, barriers, the end */
+    const _Atomic bool *all; /* whether a barrier is for all state; NULL: it is */
+    bool copying;            /* frozen state is left to be handed out */
+    bool copy_is_due;        /* a message came after the last part */
+    int32_t copied;          /* operators before it have handed out theirs */
+    int64_t epoch;           /* of the state being copied */
+    bool settled;            /* no operator has work left */
+    bool ended;              /* the end was delivered */
+    bool told_end;           /* also to the reader of the state */
 } ps_task;
+
+/* What a message with a batch of state carries as its value. */
+static inline int64_t ps_state_value(int32_t operator_id, int32_t shard)
+{
+    return (int64_t)shard << 32 | operator_id;
+}
 
 /* channel_count 0: a source side. The caller then sets inbox.channels[i].ring. */
 PS_MUST_CHECK ps_status ps_task_create(ps_mem *mem, int32_t channel_count, ps_task **out,
@@ -79,7 +87,13 @@ PS_MUST_CHECK ps_status ps_task_resume(ps_task *task, bool *worked, ps_error *er
 /* Runs a message through the chain that begins at `first`. The message stays the caller's. */
 PS_MUST_CHECK ps_status ps_task_deliver(ps_task *task, ps_operator *first,
                                         const ps_message *message, ps_error *err);
-/* To be called before a new barrier; a step with channels does it by itself. */
-void ps_task_forget_snapshots(ps_task *task);
+/* A barrier has passed every operator: freezes their state. A step with channels does it by
+ * itself. since_ns: when it came. */
+PS_MUST_CHECK ps_status ps_task_freeze(ps_task *task, int64_t epoch, int64_t since_ns,
+                                       ps_error *err);
+/* One part of the frozen state, if there is any and the ring has room. */
+PS_MUST_CHECK ps_status ps_task_copy(ps_task *task, bool *worked, ps_error *err);
+/* Whether state, or what ends it, has not reached the ring yet. */
+bool ps_task_has_state(const ps_task *task);
 
 #endif

@@ -79,6 +79,12 @@ PS_MUST_CHECK ps_status ps_agg_lower(const ps_agg_layout *layout, int32_t aggreg
                                      const uint8_t *const *rows, int64_t count,
                                      ps_vector_scratch *scratch, ps_vector *out, ps_error *err);
 
+/* Gives a copied row strings of its own, in that arena: the row it was copied from may write over
+ * its strings. false: memory refused. */
+bool ps_agg_own_strings(const ps_agg_layout *layout, uint8_t *row, ps_arena *arena);
+
+#define PS_AGG_LANE_NAME 128 /* bytes, the terminator included */
+
 /* The same rows as columns of a snapshot: one or more lanes an accumulator. */
 int32_t ps_agg_lane_count(const ps_agg_layout *layout);
 void ps_agg_lane_describe(const ps_agg_layout *layout, int32_t lane, char *name, size_t name_size,

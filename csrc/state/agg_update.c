@@ -515,6 +515,37 @@ void ps_agg_remove(const ps_agg_layout *layout, uint8_t *from_total, const uint8
     }
 }
 
+/* ---- copies of rows ---- */
+
+/* Where an accumulator keeps its string; it must have one. */
+static uint32_t string_offset(const acc *a)
+{
+    return a->offset + (a->kind == ACC_FIRST_STR || a->kind == ACC_LAST_STR ? 8 : 0);
+}
+
+static bool has_string(acc_kind kind)
+{
+    return kind == ACC_MIN_STR || kind == ACC_MAX_STR || kind == ACC_FIRST_STR ||
+           kind == ACC_LAST_STR;
+}
+
+bool ps_agg_own_strings(const ps_agg_layout *layout, uint8_t *row, ps_arena *arena)
+{
+    for (int32_t k = 0; k < layout->acc_count; k++) {
+        const acc *a = &layout->accs[k];
+        if (!has_string(a->kind)) {
+            continue;
+        }
+        ps_string *held = AT(ps_string, row, string_offset(a));
+        const ps_string from = *held;
+        *held = (ps_string){0};
+        if (from.data != NULL && !keep_string(held, from, arena)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- lanes ---- */
 
 static int32_t acc_lanes(acc_kind kind)

@@ -32,7 +32,9 @@ void ps_slice_store_fini(ps_slice_store *store)
         ps_free(store->mem, block->data, block->bytes);
         ps_free(store->mem, block, sizeof *block);
     }
+    const bool tracks = store->tracks;
     ps_slice_store_init(store, store->mem, store->layout);
+    store->tracks = tracks;
 }
 
 int64_t ps_slice_store_bytes(const ps_slice_store *store)
@@ -126,6 +128,15 @@ static void free_first(ps_slice_store *store, uint8_t *rows, int64_t count)
     }
 }
 
+static void free_marks(ps_slice_store *store, ps_slice *slice)
+{
+    const size_t bytes = 2 * (size_t)slice->mark_words * sizeof(uint64_t);
+    if (bytes > 0) {
+        ps_free(store->mem, slice->changed < slice->before ? slice->changed : slice->before, bytes);
+        store->small_bytes -= (int64_t)bytes;
+    }
+}
+
 void ps_slice_destroy(ps_slice_store *store, ps_slice *slice)
 {
     if (slice == NULL) {
@@ -144,6 +155,7 @@ void ps_slice_destroy(ps_slice_store *store, ps_slice *slice)
         ps_free(store->mem, slice->chunks, bytes);
         store->small_bytes -= (int64_t)bytes;
     }
+    free_marks(store, slice);
     ps_arena_fini(&slice->strings);
     ps_free(store->mem, slice, sizeof *slice);
     store->small_bytes -= (int64_t)sizeof *slice;
@@ -199,6 +211,7 @@ ps_status ps_slice_obtain(ps_slice_store *store, int64_t index, ps_slice **out, 
     if (slice == NULL) {
         return ps_mem_refused(store->mem, sizeof *slice, "a slice", err);
     }
+    slice->tracked = store->tracks;
     const int64_t at = lower_bound(store, index);
     memmove(&store->slices[at + 1], &store->slices[at],
             (size_t)(store->count - at) * sizeof(ps_slice *));
@@ -213,7 +226,11 @@ void ps_slice_retire(ps_slice_store *store, int64_t bound)
 {
     const int64_t gone = lower_bound(store, bound);
     for (int64_t i = 0; i < gone; i++) {
-        ps_slice_destroy(store, store->slices[i]);
+        if (store->slices[i]->frozen != PS_SLICE_LIVE) {
+            store->slices[i]->retired = true;
+        } else {
+            ps_slice_destroy(store, store->slices[i]);
+        }
     }
     if (gone > 0) {
         store->count -= gone;
@@ -271,6 +288,31 @@ static bool grow_first(ps_slice_store *store, ps_slice *slice, int64_t wanted)
     return true;
 }
 
+/* Whichever of the two bitmaps lies first owns the block. */
+static bool grow_marks(ps_slice_store *store, ps_slice *slice, int64_t rows)
+{
+    int64_t words = slice->mark_words == 0 ? 1 : slice->mark_words;
+    while (words * 64 < rows) {
+        words *= 2;
+    }
+    const size_t bytes = 2 * (size_t)words * sizeof(uint64_t);
+    uint64_t *marks = ps_alloc_zeroed(store->mem, bytes);
+    if (marks == NULL) {
+        return false;
+    }
+    if (slice->mark_words > 0) {
+        const size_t held = (size_t)slice->mark_words * sizeof(uint64_t);
+        memcpy(marks, slice->changed, held);
+        memcpy(marks + words, slice->before, held);
+        free_marks(store, slice);
+    }
+    slice->changed = marks;
+    slice->before = marks + words;
+    slice->mark_words = words;
+    store->small_bytes += (int64_t)bytes;
+    return true;
+}
+
 ps_status ps_slice_reach(ps_slice_store *store, ps_slice *slice, int64_t capacity, ps_error *err)
 {
     const int64_t chunks = (capacity + PS_SLICE_ROWS - 1) >> PS_SLICE_SHIFT;
@@ -280,6 +322,10 @@ ps_status ps_slice_reach(ps_slice_store *store, ps_slice *slice, int64_t capacit
     const int64_t first = ps_min_i64(capacity, PS_SLICE_ROWS);
     if (first > slice->first_rows && !grow_first(store, slice, first)) {
         return ps_mem_refused(store->mem, first_bytes(store, first), "rows of a slice", err);
+    }
+    if (slice->tracked && capacity > slice->mark_words * 64 &&
+        !grow_marks(store, slice, capacity)) {
+        return ps_mem_refused(store->mem, (size_t)capacity / 4, "marks of changed rows", err);
     }
     return PS_OK;
 }

@@ -8,6 +8,7 @@
  * go back to it when their slice retires, so a steady stream allocates nothing.
  * Invariants   I1  a chunk other than the first never moves; the first moves only in slice_reach
  *              I2  a row whose row count is zero equals the identity
+ * A store that tracks changes keeps two bits a row beside the chunks; freeze.h sets and reads them.
  * One thread at a time.
  */
 #ifndef PS_STATE_SLICE_H
@@ -18,12 +19,27 @@
 #define PS_SLICE_SHIFT 12
 #define PS_SLICE_ROWS (1 << PS_SLICE_SHIFT)
 
+/* Rows of a slice that are in the freeze under way and have not been read out. */
+typedef enum ps_slice_frozen {
+    PS_SLICE_LIVE = 0,
+    PS_SLICE_FROZEN_ALL,
+    PS_SLICE_FROZEN_CHANGED, /* those that are marked in `before` */
+} ps_slice_frozen;
+
 typedef struct ps_slice {
     int64_t index;
     uint8_t **chunks;
     int64_t chunk_room; /* of the list; entries may be NULL */
     int64_t first_rows; /* rows of chunk 0 */
     ps_arena strings;
+    /* changes of a tracked slice: a bit a row */
+    bool tracked;
+    uint64_t *changed;  /* since the last freeze */
+    uint64_t *before;   /* between the last two freezes; clear where they have been read out */
+    int64_t mark_words; /* of each, both in one allocation */
+    ps_slice_frozen frozen;
+    int64_t read; /* frozen: rows below it have been read out */
+    bool retired; /* frozen: no longer in the store, kept by the freeze */
 } ps_slice;
 
 typedef struct ps_slice_store {
@@ -34,6 +50,7 @@ typedef struct ps_slice_store {
     ps_slice **slices; /* ascending by index */
     int64_t count, room;
     int64_t last; /* position of the slice found last */
+    bool tracks;  /* changes of its slices; set before the first one is made */
     /* pool of whole chunks */
     uint8_t *free_chunk; /* linked through their first word */
     struct ps_slice_block *blocks;
@@ -50,14 +67,15 @@ ps_slice *ps_slice_find(ps_slice_store *store, int64_t index);
 /* The same, made when missing. */
 PS_MUST_CHECK ps_status ps_slice_obtain(ps_slice_store *store, int64_t index, ps_slice **out,
                                         ps_error *err);
-/* Drops the slices with index < bound. */
+/* Drops the slices with index < bound; a frozen one becomes the freeze's. */
 void ps_slice_retire(ps_slice_store *store, int64_t bound);
-/* A slice that is not in the store, for totals over several slices. NULL: memory refused. */
+/* A slice that is not in the store, for totals over several slices: untracked. NULL: memory
+ * refused. */
 ps_slice *ps_slice_create(ps_slice_store *store, int64_t index);
 void ps_slice_destroy(ps_slice_store *store, ps_slice *slice); /* NULL allowed */
 
-/* Makes the chunk list long enough for gids below capacity, and the first chunk long enough for
- * those of them that are in it. Must precede ps_slice_row for such gids. */
+/* Makes the chunk list and the marks long enough for gids below capacity, and the first chunk long
+ * enough for those of them that are in it. Must precede ps_slice_row for such gids. */
 PS_MUST_CHECK ps_status ps_slice_reach(ps_slice_store *store, ps_slice *slice, int64_t capacity,
                                        ps_error *err);
 /* Makes chunk `chunk` (within reach); NULL: memory refused. */

@@ -4,6 +4,10 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 
+cdef extern from "stdbool.h" nogil:
+    ctypedef bint cbool "bool"
+
+
 cdef extern from "pystream.h" nogil:
     # base/base.h, base/error.h
     const int64_t PS_TIME_MIN
@@ -203,11 +207,23 @@ cdef extern from "pystream.h" nogil:
         int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out
         int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns
         int64_t ring_used, ring_capacity
-    ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count, ps_engine **out,
-                               ps_error *err)
+        int64_t barrier_ns, snapshot_rows, snapshot_bytes
+    ctypedef enum ps_state_kind:
+        PS_STATE_NONE
+        PS_STATE_PIECE
+        PS_STATE_END
+    ctypedef struct ps_state_piece:
+        ps_state_kind kind
+        int32_t operator_id
+        int32_t shard
+        ps_batch *batch
+        int64_t epoch
+    ps_status ps_engine_create(ps_plan *plan, ps_mem *mem, int32_t shard_count,
+                               bint track_changes, ps_engine **out, ps_error *err)
     void ps_engine_release(ps_engine *engine)
     int32_t ps_engine_worker_count(const ps_engine *engine)
     ps_status ps_engine_work(ps_engine *engine, int32_t index, ps_error *err)
+    ps_status ps_engine_step(ps_engine *engine, int32_t index, cbool *progress, ps_error *err)
     ps_status ps_engine_push(ps_engine *engine, int32_t input, ArrowArray *array, ps_error *err)
     ps_status ps_engine_push_batch(ps_engine *engine, int32_t input, ps_batch *batch, ps_error *err)
     ps_status ps_engine_push_watermark(ps_engine *engine, int32_t input, int64_t watermark,
@@ -218,12 +234,17 @@ cdef extern from "pystream.h" nogil:
                               int64_t budget_rows, int64_t output_rows, int64_t timeout_ns,
                               ps_drive_state *state, ps_error *err)
     void ps_engine_poll(ps_engine *engine, ps_message *out)
-    ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, ps_error *err)
-    int64_t ps_engine_state_count(const ps_engine *engine)
-    ps_batch *ps_engine_state_batch(const ps_engine *engine, int64_t index, int32_t *operator_id)
     void ps_engine_wait(ps_engine *engine, int64_t timeout_ns)
     void ps_engine_wake(ps_engine *engine)
     int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input)
+    ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, bint all, ps_error *err)
+    ps_status ps_engine_next_state(ps_engine *engine, int64_t timeout_ns, ps_state_piece *out,
+                                   ps_error *err)
+    ps_status ps_engine_copy_state(ps_engine *engine, cbool *worked, ps_error *err)
+    ps_status ps_engine_state_schema(ps_engine *engine, int32_t operator_id, ArrowSchema *out,
+                                     ps_error *err)
+    const char *ps_engine_operator(const ps_engine *engine, int32_t id)
+    int32_t ps_engine_operator_limit(const ps_engine *engine)
     ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *state,
                                 ps_error *err)
     void ps_engine_cancel(ps_engine *engine)

@@ -7,18 +7,21 @@ from posix.types cimport pid_t
 from posix.unistd cimport getpid
 
 from pystream._native._c cimport (
-    PS_DRIVE_MORE, PS_MESSAGE_BARRIER, PS_MESSAGE_BATCH, PS_MESSAGE_END,
-    PS_MESSAGE_WATERMARK, ArrowArray, ArrowArrayStream, check, ps_batch, ps_batch_retain,
-    ps_drive_state, ps_engine, ps_engine_barrier, ps_engine_cancel, ps_engine_create,
-    ps_engine_drive, ps_engine_failure, ps_engine_finish_input, ps_engine_memory_peak,
-    ps_engine_memory_used, ps_engine_metrics, ps_engine_metrics_count, ps_engine_poll,
-    ps_engine_push, ps_engine_push_batch, ps_engine_push_watermark, ps_engine_release,
-    ps_engine_restore, ps_engine_set_idle, ps_engine_state_batch, ps_engine_state_count,
-    ps_engine_input_rows, ps_engine_wait, ps_engine_wake, ps_engine_work,
+    PS_DRIVE_MORE, PS_MESSAGE_BARRIER, PS_MESSAGE_BATCH, PS_MESSAGE_END, PS_MESSAGE_WATERMARK,
+    PS_STATE_END, PS_STATE_NONE, ArrowArray, ArrowArrayStream, ArrowSchema, cbool, check,
+    ps_batch, ps_drive_state, ps_engine, ps_engine_barrier, ps_engine_cancel,
+    ps_engine_copy_state, ps_engine_create, ps_engine_drive, ps_engine_failure,
+    ps_engine_finish_input, ps_engine_input_rows, ps_engine_memory_peak, ps_engine_memory_used,
+    ps_engine_metrics, ps_engine_metrics_count, ps_engine_next_state, ps_engine_operator,
+    ps_engine_operator_limit, ps_engine_poll, ps_engine_push, ps_engine_push_batch,
+    ps_engine_push_watermark, ps_engine_release, ps_engine_restore, ps_engine_set_idle,
+    ps_engine_state_schema, ps_engine_step, ps_engine_wait, ps_engine_wake, ps_engine_work,
     ps_engine_worker_count, ps_error, ps_message, ps_message_batch, ps_message_clear,
-    ps_operator_metrics, ps_status,
+    ps_operator_metrics, ps_state_piece, ps_status,
 )
-from pystream._native.arrow cimport Batch, BatchList, InputStream, Memory
+from pystream._native.arrow cimport (
+    Batch, BatchList, InputStream, Memory, new_schema, schema_capsule,
+)
 from pystream._native.plan cimport Plan
 
 DRIVE_STATES = ("more", "output", "starved", "source_end", "full", "done")
@@ -31,12 +34,14 @@ cdef class Engine:
     cdef readonly Memory memory
     cdef pid_t owner  # the process that made it
 
-    def __cinit__(self, Plan plan not None, Memory memory not None, int32_t shards=1):
+    def __cinit__(self, Plan plan not None, Memory memory not None, int32_t shards=1,
+                  bint track_changes=False):
         cdef ps_error err
         self.plan = plan
         self.memory = memory
         self.owner = getpid()
-        check(ps_engine_create(plan.ptr, memory.ptr, shards, &self.ptr, &err), &err)
+        check(ps_engine_create(plan.ptr, memory.ptr, shards, track_changes, &self.ptr, &err),
+              &err)
 
     def __dealloc__(self):
         # A forked child has a copy that its threads left in mid-air: it is not taken apart.
@@ -54,6 +59,13 @@ cdef class Engine:
         with nogil:  # waits on rings only
             status = ps_engine_work(self.ptr, index, &err)
         check(status, &err)
+
+    def step(self, int32_t index):
+        """One turn of shard ``index`` here instead of in ``work``; False: nothing to do."""
+        cdef ps_error err
+        cdef cbool progress = False
+        check(ps_engine_step(self.ptr, index, &progress, &err), &err)
+        return bool(progress)
 
     def push(self, int32_t input, obj):
         """Offers one object with ``__arrow_c_array__``; its array is moved, not copied."""
@@ -138,26 +150,78 @@ cdef class Engine:
             else:
                 return watermark, None, False
 
-    def barrier(self, int64_t epoch):
-        cdef ps_error err
-        check(ps_engine_barrier(self.ptr, epoch, &err), &err)
+    def barrier(self, int64_t epoch, bint full=True):
+        """Sends a barrier behind everything pushed so far; its state comes from `next_state`.
 
-    def state(self):
-        """(operator, batch) of every piece of state the last barrier wrote."""
-        cdef int64_t i
-        cdef int32_t operator_id
-        cdef ps_batch *batch
-        pieces = []
-        for i in range(ps_engine_state_count(self.ptr)):
-            batch = ps_engine_state_batch(self.ptr, i, &operator_id)
-            ps_batch_retain(batch)
-            pieces.append((operator_id, Batch.wrap(batch)))
-        return pieces
+        full: all state, else the rows changed since the barrier before it (the engine tracks
+        changes). One barrier at a time: the next after `poll` and `next_state` gave this one's end.
+        """
+        cdef ps_error err
+        check(ps_engine_barrier(self.ptr, epoch, full, &err), &err)
+
+    def next_state(self, int64_t timeout_ns):
+        """The next piece of state, for one thread that writes it.
+
+        Returns (operator, shard, batch); ``"end"`` once a barrier, after its last piece; None when
+        nothing came in time. Negative: no limit.
+        """
+        cdef ps_error err
+        cdef ps_status status
+        cdef ps_state_piece piece
+        with nogil:  # waits for shards at most timeout_ns
+            status = ps_engine_next_state(self.ptr, timeout_ns, &piece, &err)
+        check(status, &err)
+        if piece.kind == PS_STATE_NONE:
+            return None
+        if piece.kind == PS_STATE_END:
+            return "end"
+        return piece.operator_id, piece.shard, Batch.wrap(piece.batch)
+
+    def copy_state(self):
+        """Hands out a part of the driving thread's own state, for when it takes no input.
+
+        False: there was none, or whoever takes it is busy.
+        """
+        cdef ps_error err
+        cdef ps_status status
+        cdef cbool worked = False
+        with nogil:  # copies some thousand rows
+            status = ps_engine_copy_state(self.ptr, &worked, &err)
+        check(status, &err)
+        return bool(worked)
 
     def restore(self, int32_t operator_id, Batch state not None):
         """Gives one piece of state back to its operator, before the first input."""
         cdef ps_error err
-        check(ps_engine_restore(self.ptr, operator_id, state.ptr, &err), &err)
+        cdef ps_status status
+        with nogil:  # copies the rows
+            status = ps_engine_restore(self.ptr, operator_id, state.ptr, &err)
+        check(status, &err)
+
+    def state_schema(self, int32_t operator_id):
+        """The columns of the rows of state that an operator writes; None when it keeps none."""
+        from pystream.plan.schema import Schema
+        if self._state_capsule(operator_id) is None:
+            return None
+        return Schema(lambda: self._state_capsule(operator_id))
+
+    def _state_capsule(self, int32_t operator_id):
+        cdef ps_error err
+        cdef ArrowSchema *schema = new_schema()
+        capsule = schema_capsule(schema)
+        check(ps_engine_state_schema(self.ptr, operator_id, schema, &err), &err)
+        return None if schema.release == NULL else capsule
+
+    def operators(self):
+        """(id, kind) of each operator of the plan that runs here."""
+        cdef int32_t i
+        cdef const char *kind
+        found = []
+        for i in range(ps_engine_operator_limit(self.ptr)):
+            kind = ps_engine_operator(self.ptr, i)
+            if kind != NULL:
+                found.append((i, kind.decode("ascii")))
+        return found
 
     def cancel(self):
         """Makes every thread of this engine return soon; from any thread."""
@@ -184,6 +248,8 @@ cdef class Engine:
                 "watermark": line.watermark, "keys": line.keys, "state_bytes": line.state_bytes,
                 "blocked_ns": line.blocked_ns,
                 "ring_used": line.ring_used, "ring_capacity": line.ring_capacity,
+                "barrier_ns": line.barrier_ns, "snapshot_rows": line.snapshot_rows,
+                "snapshot_bytes": line.snapshot_bytes,
             })
         return lines
 

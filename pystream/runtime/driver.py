@@ -166,6 +166,10 @@ class Driver:
             self._hand_on_barrier()
         return worked or self._last.done
 
+    def copy_state(self) -> bool:
+        """Hand out state while no input is taken; False when there is none now."""
+        return any([segment.engine.copy_state() for segment in self.segments])
+
     def wait(self) -> None:
         """Sleep until there may be something to do; `wake` ends it."""
         several = len(self.segments) > 1 and self.parallelism > 1

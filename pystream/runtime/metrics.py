@@ -31,6 +31,10 @@ class OperatorMetrics:
         Time its output ring was full.
     ring_used, ring_capacity
         Messages in the ring that feeds it, and how many fit; 0 without a ring.
+    barrier_ns
+        How long the last barrier held its thread.
+    snapshot_rows, snapshot_bytes
+        State written for barriers, in all.
     """
 
     name: str
@@ -51,6 +55,9 @@ class OperatorMetrics:
     blocked_ns: int
     ring_used: int
     ring_capacity: int
+    barrier_ns: int
+    snapshot_rows: int
+    snapshot_bytes: int
 
 
 def _cells(line: OperatorMetrics) -> list[str]:

@@ -110,7 +110,7 @@ class Run:
             return self._finish()
         worked = self.checkpointer is not None and self.checkpointer.turn()
         if self._stopped_at_barrier or self.output.full:
-            return worked
+            return self.driver.copy_state() or worked
         try:
             worked = self.driver.step(self._output_rows) or worked
         finally:

@@ -53,7 +53,7 @@ class RunningSegment:
     ) -> None:
         self.number = number
         self.spec = spec
-        self.engine = Engine(spec.plan, memory, shards)
+        self.engine = Engine(spec.plan, memory, shards, track_changes)
         self.results = BatchList(memory, spec.schema)
         self.done = False
         self.at_barrier: int | None = None
@@ -71,7 +71,6 @@ class RunningSegment:
         shared = len(spec.inputs) > 1
         staged = any(isinstance(i.node, MapNode) for i in spec.inputs)
         self._budget = _BUDGET_ROWS_SHARED if shared or staged else _BUDGET_ROWS
-        self._state: list[tuple[int, Batch]] | None = None  # of the barrier that came out last
         self._hungry = True  # the engine has used what was pushed
 
     def feed_into(self, stage: Stage, follower: RunningSegment, number: int) -> None:
@@ -105,7 +104,7 @@ class RunningSegment:
         before this returns all the same.
         """
         if self.at_barrier is not None:
-            return False
+            return self.engine.copy_state()
         pushed = self._push_waiting()
         feed = self._next_pulled()
         try:
@@ -125,8 +124,6 @@ class RunningSegment:
             self.engine.poll(self.results)
             raise
         _, self.at_barrier, _ = self.engine.poll(self.results)
-        if self.at_barrier is not None:
-            self._state = self.engine.state()
         if state == _SOURCE_END and feed is not None:
             feed.finish(self.engine)
         self.done = state == _DONE
@@ -159,19 +156,13 @@ class RunningSegment:
     def send_barrier(self, epoch: int, full: bool) -> dict[tuple[str, str], Position]:
         """Put a barrier behind everything the engine was given; the positions it stands for."""
         positions = {feed.key: feed.position(self.engine) for feed in self.feeds}
-        self.engine.barrier(epoch)
+        self.engine.barrier(epoch, full)
         self._hungry = False
         return positions
 
     def next_state(self, wait_s: float) -> StatePiece | None:
         """The next piece of a barrier's state; None when none has come within the time."""
-        if self._state is None:
-            return None
-        if not self._state:
-            self._state = None
-            return "end"
-        number, batch = self._state.pop()
-        return number, 0, batch
+        return self.engine.next_state(round(wait_s * 1e9))
 
     def stop_inputs(self) -> None:
         """Take no more from the sources."""

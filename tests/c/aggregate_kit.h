@@ -45,6 +45,9 @@ typedef struct run {
     int resume;      /* 0 until done, 1 once a message, 2 never but at the end */
     int64_t stop_at; /* a barrier after that many rows, then restored; 0 = not */
     int32_t restored_shards;
+    bool tracks;      /* state is copied while rows come, and changes alone may be asked for */
+    int64_t base_at;  /* an earlier barrier, for all state; the one at stop_at is for changes */
+    int64_t copy_lag; /* batches that come between a barrier and the copying of its state */
 } run;
 
 typedef struct lines {
@@ -478,14 +481,14 @@ typedef struct states {
     } held[512];
 } states;
 
-static inline ps_status keep_state(ps_snapshot_sink *self, int32_t id, ps_batch *batch,
+static inline ps_status keep_state(ps_snapshot_sink *self, const ps_operator *op, ps_batch *batch,
                                    ps_error *err)
 {
     states *s = (states *)self;
     (void)err;
     CHECK(s->count < 512);
     ps_batch_retain(batch);
-    s->held[s->count].id = id;
+    s->held[s->count].id = op->id;
     s->held[s->count++].batch = batch;
     return PS_OK;
 }
@@ -511,10 +514,11 @@ typedef struct chain {
     const job *job;
     ps_mem *mem;  /* of the operators */
     ps_mem *side; /* of the test's own batches */
+    const run *run;
+    int64_t until_copy; /* batches */
     ps_schema *input, *output;
     ps_expr *expr;
     int32_t shards;
-    int resume;
     ps_operator *times;
     splitter split;
     ps_operator *shard[SHARDS_MAX];
@@ -525,10 +529,10 @@ typedef struct chain {
 
 static inline ps_status resume_shard(chain *c, int32_t s, ps_error *err)
 {
-    bool more = c->resume < 2;
+    bool more = c->run->resume < 2;
     while (more) {
         PS_TRY(ps_operator_resume(c->shard[s], &more, err));
-        more = more && c->resume == 0;
+        more = more && c->run->resume == 0;
     }
     return PS_OK;
 }
@@ -643,7 +647,8 @@ static inline ps_aggregate_args job_args(const job *j, const ps_expr *expr)
 
 static inline ps_status make_operators(chain *c, ps_error *err)
 {
-    const ps_aggregate_args args = job_args(c->job, c->expr);
+    ps_aggregate_args args = job_args(c->job, c->expr);
+    args.track_changes = c->run->tracks;
     PS_TRY(ps_event_time_create(c->mem, c->input, T, c->job->bound, 0, &c->times, err));
     c->times->id = TIME_ID;
     c->times->next = &c->split.op;
@@ -669,7 +674,7 @@ static inline ps_status make_operators(chain *c, ps_error *err)
 static inline ps_status chain_open(chain *c, const job *j, const run *r, int32_t shards,
                                    ps_mem *mem, lines *out, ps_error *err)
 {
-    *c = (chain){.job = j, .mem = mem, .shards = shards, .resume = r->resume, .out = out};
+    *c = (chain){.job = j, .mem = mem, .shards = shards, .run = r, .out = out};
     c->states.sink.add = keep_state;
     CHECK_OK(ps_mem_create(0, &c->side, NULL));
     c->input = event_schema(c->side);
@@ -681,9 +686,11 @@ static inline ps_status chain_open(chain *c, const job *j, const run *r, int32_t
 
 static inline void chain_close(chain *c)
 {
+    lines unheard = {0};
+    lines *const out = c->out == NULL ? &unheard : c->out;
     for (int32_t s = 0; s < c->shards; s++) {
         if (c->shard[s] != NULL) {
-            c->out->late += ps_stat_get(&c->shard[s]->stats.late_rows);
+            out->late += ps_stat_get(&c->shard[s]->stats.late_rows);
             c->shard[s]->calls->close(c->shard[s]);
             ps_operator_fini(&c->end[s].op);
         }
@@ -700,6 +707,30 @@ static inline void chain_close(chain *c)
     ps_mem_release(c->side);
 }
 
+/* All of the state that the last barrier froze. */
+static inline ps_status chain_copy(chain *c, ps_error *err)
+{
+    for (int32_t s = 0; s < c->shards; s++) {
+        for (bool more = true; more;) {
+            PS_TRY(ps_operator_copy(c->shard[s], &more, err));
+        }
+    }
+    return PS_OK;
+}
+
+/* A barrier through the chain, and every operator frozen; their state comes later. */
+static inline ps_status chain_barrier(chain *c, bool all, ps_error *err)
+{
+    const ps_message barrier = {.kind = PS_MESSAGE_BARRIER, .value = 1};
+    PS_TRY(ps_deliver(c->times, &barrier, err));
+    PS_TRY(ps_operator_freeze(c->times, all, err));
+    for (int32_t s = 0; s < c->shards; s++) {
+        PS_TRY(ps_operator_freeze(c->shard[s], all, err));
+    }
+    c->until_copy = c->run->copy_lag;
+    return PS_OK;
+}
+
 static inline ps_status chain_feed(chain *c, const event *rows, int64_t count, int64_t cut,
                                    ps_error *err)
 {
@@ -709,6 +740,9 @@ static inline ps_status chain_feed(chain *c, const event *rows, int64_t count, i
         const ps_status status = ps_deliver(c->times, &message, err);
         ps_batch_release(batch);
         PS_TRY(status);
+        if (c->until_copy-- == 0) {
+            PS_TRY(chain_copy(c, err));
+        }
     }
     return PS_OK;
 }
@@ -742,22 +776,47 @@ static inline ps_status chain_restore(chain *c, const states *from, ps_error *er
     return PS_OK;
 }
 
-/* The rows after the barrier go to a new chain that was given the states of the first. */
-static inline ps_status run_rest(chain *first, const job *j, const run *r, const event *rows,
-                                 int64_t count, ps_mem *mem, lines *out, ps_error *err)
+/* The state at stop_at. The chain then goes on with what comes after, which must not show in it. */
+static inline ps_status run_until_stop(chain *c, const run *r, const event *rows, int64_t count,
+                                       ps_error *err)
 {
-    const ps_message barrier = {.kind = PS_MESSAGE_BARRIER, .value = 1};
-    PS_TRY(ps_deliver(first->times, &barrier, err));
-    for (int32_t s = 0; s < first->shards; s++) {
-        CHECK_EQ(first->end[s].barriers, 1);
+    const int64_t stop = ps_min_i64(r->stop_at, count);
+    const int64_t base = ps_min_i64(r->base_at, stop);
+    lines *const out = c->out;
+    lines dropped = {0};
+    if (r->base_at > 0) {
+        PS_TRY(chain_feed(c, rows, base, r->cut, err));
+        PS_TRY(chain_barrier(c, true, err));
     }
+    PS_TRY(chain_feed(c, rows + base, stop - base, r->cut, err));
+    PS_TRY(chain_copy(c, err));
+    PS_TRY(chain_barrier(c, r->base_at == 0, err));
+    for (int32_t s = 0; s < c->shards; s++) {
+        CHECK_EQ(c->end[s].barriers, r->base_at > 0 ? 2 : 1);
+        out->late += ps_stat_get(&c->shard[s]->stats.late_rows);
+        c->end[s].out = &dropped;
+    }
+    c->out = NULL;
+    ps_status status = PS_OK;
+    if (r->tracks) {
+        status = chain_feed(c, rows + stop, count - stop, r->cut, err);
+    }
+    lines_free(&dropped);
+    return status == PS_OK ? chain_copy(c, err) : status;
+}
+
+/* The rows after the barrier go to a new chain that was given the states of the first. */
+static inline ps_status run_rest(const chain *first, const run *r, const event *rows, int64_t count,
+                                 lines *out, ps_error *err)
+{
     chain rest;
-    ps_status status = chain_open(&rest, j, r, r->restored_shards, mem, out, err);
+    ps_status status = chain_open(&rest, first->job, r, r->restored_shards, first->mem, out, err);
     if (status == PS_OK) {
         status = chain_restore(&rest, &first->states, err);
     }
     if (status == PS_OK) {
-        status = chain_feed(&rest, rows + r->stop_at, count - r->stop_at, r->cut, err);
+        const int64_t stop = ps_min_i64(r->stop_at, count);
+        status = chain_feed(&rest, rows + stop, count - stop, r->cut, err);
     }
     if (status == PS_OK) {
         status = chain_finish(&rest, err);
@@ -773,14 +832,16 @@ static inline ps_status run_job(const job *j, const run *r, const event *rows, i
     static chain c;
     *out = (lines){0};
     ps_status status = chain_open(&c, j, r, r->shards, mem, out, err);
-    const int64_t first = r->stop_at > 0 ? ps_min_i64(r->stop_at, count) : count;
-    if (status == PS_OK) {
-        status = chain_feed(&c, rows, first, r->cut, err);
-    }
     if (status == PS_OK && r->stop_at > 0) {
-        status = run_rest(&c, j, r, rows, count, mem, out, err);
+        status = run_until_stop(&c, r, rows, count, err);
+        if (status == PS_OK) {
+            status = run_rest(&c, r, rows, count, out, err);
+        }
     } else if (status == PS_OK) {
-        status = chain_finish(&c, err);
+        status = chain_feed(&c, rows, count, r->cut, err);
+        if (status == PS_OK) {
+            status = chain_finish(&c, err);
+        }
     }
     chain_close(&c);
     lines_sort(out);
@@ -791,13 +852,14 @@ static inline ps_status run_job(const job *j, const run *r, const event *rows, i
 static inline void check_run(const job *j, const run *r, const event *rows, int64_t count,
                              const lines *want)
 {
-    char how[160];
+    char how[240];
     ps_mem *mem = NULL;
     lines got;
     ps_error err = {0};
     snprintf(how, sizeof how,
-             "cut %" PRId64 ", %d shards, resume %d, stopped at %" PRId64 " into %d shards", r->cut,
-             r->shards, r->resume, r->stop_at, r->restored_shards);
+             "cut %" PRId64 ", %d shards, resume %d, base at %" PRId64 ", stopped at %" PRId64
+             ", copied after %" PRId64 " batches, into %d shards",
+             r->cut, r->shards, r->resume, r->base_at, r->stop_at, r->copy_lag, r->restored_shards);
     CHECK_OK(ps_mem_create(0, &mem, NULL));
     if (run_job(j, r, rows, count, mem, &got, &err) != PS_OK) {
         CHECK_FAIL("%s: %s", how, err.text);

@@ -151,6 +151,41 @@ __attribute__((unused)) static void flow_join(ps_engine *engine, flow_shard *sha
     }
 }
 
+/* ---- state ---- */
+
+enum { PIECES_MAX = 4096 };
+
+typedef struct flow_states {
+    ps_state_piece pieces[PIECES_MAX];
+    int64_t count;
+    int64_t ended; /* last epoch whose state has ended, or -1 */
+} flow_states;
+
+/* Takes what there is now. */
+__attribute__((unused)) static void flow_take_states(ps_engine *engine, flow_states *states)
+{
+    ps_state_piece piece;
+    for (;;) {
+        CHECK_OK(ps_engine_next_state(engine, 0, &piece, NULL));
+        if (piece.kind == PS_STATE_NONE) {
+            return;
+        }
+        if (piece.kind == PS_STATE_END) {
+            states->ended = piece.epoch;
+        } else {
+            CHECK(states->count < PIECES_MAX);
+            states->pieces[states->count++] = piece;
+        }
+    }
+}
+
+__attribute__((unused)) static void flow_drop_states(flow_states *states)
+{
+    while (states->count > 0) {
+        ps_batch_release(states->pieces[--states->count].batch);
+    }
+}
+
 /* ---- results: [key, total] rows added up by key ---- */
 
 enum { KEYS_MAX = 4096 };

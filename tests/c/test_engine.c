@@ -3,7 +3,7 @@
 #include "check.h"
 #include "flow_engine.h"
 
-enum { SECOND_NS = 1000000000 };
+enum { SECOND_NS = 1000000000, MILLISECOND_NS = 1000000 };
 
 /* Drives until the stream has ended and everything is out. */
 static void drive_all(ps_engine *engine, ArrowArrayStream *stream, flow_results *results)
@@ -37,7 +37,7 @@ static void run_sum(int32_t shards, int64_t total, int64_t each, int64_t keys, b
     flow_results *const results = calloc(1, sizeof(*results));
     results->watermark = PS_TIME_MIN;
     CHECK_OK(flow_sum_plan(mem, global, &plan, NULL));
-    CHECK_OK(ps_engine_create(plan, mem, shards, &engine, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, shards, true, &engine, NULL));
     ps_plan_release(plan);
     CHECK_EQ(ps_engine_worker_count(engine), shards == 1 ? 0 : shards);
     flow_start(engine, threads);
@@ -87,7 +87,7 @@ static void run_seeded(uint64_t seed, int32_t shards)
     flow_results *const results = calloc(1, sizeof(*results));
     results->watermark = PS_TIME_MIN;
     CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
-    CHECK_OK(ps_engine_create(plan, mem, shards, &engine, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, shards, true, &engine, NULL));
     ps_plan_release(plan);
     flow_stream rows = {
         .total = 30000, .each = 1 + (int64_t)(seed % 700), .keys = 97, .fail_at = -1};
@@ -135,7 +135,7 @@ static void rows_pass_a_plain_plan_in_order(void)
         ps_mem *const mem = flow_begin();
         ps_plan *const plan = flow_plain_plan(mem, 1);
         ps_engine *engine;
-        CHECK_OK(ps_engine_create(plan, mem, shards, &engine, NULL));
+        CHECK_OK(ps_engine_create(plan, mem, shards, true, &engine, NULL));
         ps_plan_release(plan);
         CHECK_EQ(ps_engine_worker_count(engine), 0);
         flow_stream rows = {.total = 1000, .each = 33, .keys = 10, .fail_at = -1};
@@ -170,7 +170,7 @@ static void a_union_waits_for_its_slowest_input(void)
     ps_engine *engine;
     flow_results *const results = calloc(1, sizeof(*results));
     *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
-    CHECK_OK(ps_engine_create(plan, mem, 1, &engine, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, 1, true, &engine, NULL));
     ps_plan_release(plan);
     ps_drive_state state;
     for (int32_t i = 0; i < 3; i++) {
@@ -180,9 +180,9 @@ static void a_union_waits_for_its_slowest_input(void)
         CHECK_OK(ps_engine_push_watermark(engine, i, 100 + i, NULL));
         CHECK_OK(ps_engine_push_watermark(engine, i, 50, NULL)); /* never back */
     }
-    CHECK_OK(ps_engine_barrier(engine, 3, NULL));
+    CHECK_OK(ps_engine_barrier(engine, 3, true, NULL));
     ps_error err;
-    CHECK_EQ(ps_engine_barrier(engine, 4, &err), PS_INVALID);
+    CHECK_EQ(ps_engine_barrier(engine, 4, true, &err), PS_INVALID);
     CHECK_OK(ps_engine_drive(engine, 0, NULL, 1000, 1000, 0, &state, NULL));
     CHECK_EQ(state, PS_DRIVE_OUTPUT);
     flow_poll(engine, results);
@@ -197,7 +197,7 @@ static void a_union_waits_for_its_slowest_input(void)
     CHECK_EQ(results->watermark, 101);
     CHECK_OK(ps_engine_finish_input(engine, 1, NULL));
     CHECK_OK(ps_engine_finish_input(engine, 2, NULL));
-    CHECK_EQ(ps_engine_barrier(engine, 4, &err), PS_INVALID); /* nothing follows an end */
+    CHECK_EQ(ps_engine_barrier(engine, 4, true, &err), PS_INVALID); /* nothing follows an end */
     CHECK_OK(ps_engine_drive(engine, 0, NULL, 1000, 1000, 0, &state, NULL));
     CHECK_EQ(state, PS_DRIVE_OUTPUT);
     flow_poll(engine, results);
@@ -215,7 +215,7 @@ static void full_rings_stop_the_input(void)
     ps_plan *plan;
     ps_engine *engine;
     CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
-    CHECK_OK(ps_engine_create(plan, mem, 2, &engine, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, 2, true, &engine, NULL));
     ps_plan_release(plan);
     flow_stream rows = {.total = 1000000, .each = 100, .keys = 10, .fail_at = -1};
     ArrowArrayStream stream;
@@ -253,32 +253,37 @@ static void run_restored(int32_t shards_before, int32_t shards_after)
     ps_engine *before;
     ps_engine *after;
     flow_shard threads[SHARDS_MAX];
+    flow_states *const states = calloc(1, sizeof(*states));
+    states->ended = -1;
     flow_results *const results = calloc(1, sizeof(*results));
     *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
     CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
-    CHECK_OK(ps_engine_create(plan, mem, shards_before, &before, NULL));
-    CHECK_OK(ps_engine_create(plan, mem, shards_after, &after, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, shards_before, shards_after != 2, &before, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, shards_after, true, &after, NULL));
     ps_plan_release(plan);
     flow_start(before, threads);
     ArrowArray array;
     flow_array(&array, 5000, 0, 61);
     CHECK_OK(ps_engine_push(before, 0, &array, NULL));
-    CHECK_OK(ps_engine_barrier(before, 9, NULL));
+    CHECK_OK(ps_engine_barrier(before, 9, true, NULL));
     flow_array(&array, 700, 90000, 61); /* behind the barrier: not in the state */
     CHECK_OK(ps_engine_push(before, 0, &array, NULL));
     ps_drive_state state = PS_DRIVE_MORE;
-    while (results->barrier < 0) {
-        CHECK_OK(ps_engine_drive(before, 0, NULL, 100000, 1, SECOND_NS, &state, NULL));
+    while (results->barrier < 0 || states->ended < 0) {
+        CHECK_OK(ps_engine_drive(before, 0, NULL, 100000, 1, MILLISECOND_NS, &state, NULL));
         flow_poll(before, results);
+        flow_take_states(before, states);
     }
     CHECK_EQ(results->barrier, 9);
-    CHECK(ps_engine_state_count(before) >= 1);
-    for (int64_t i = 0; i < ps_engine_state_count(before); i++) {
-        int32_t id;
-        ps_batch *const batch = ps_engine_state_batch(before, i, &id);
-        CHECK_OK(ps_engine_restore(after, id, batch, NULL));
-        CHECK_EQ(ps_engine_restore(after, 77, batch, NULL), PS_INVALID);
+    CHECK_EQ(states->ended, 9);
+    CHECK(states->count >= 1);
+    for (int64_t i = 0; i < states->count; i++) {
+        const ps_state_piece *const piece = &states->pieces[i];
+        CHECK(piece->shard < shards_before);
+        CHECK_OK(ps_engine_restore(after, piece->operator_id, piece->batch, NULL));
+        CHECK_EQ(ps_engine_restore(after, 77, piece->batch, NULL), PS_INVALID);
     }
+    flow_drop_states(states);
     ps_engine_cancel(before);
     flow_join(before, threads);
     for (int32_t i = 0; i < ps_engine_worker_count(before); i++) {
@@ -296,6 +301,7 @@ static void run_restored(int32_t shards_before, int32_t shards_after)
         CHECK_EQ(results->totals[key], flow_total(0, 9000, 61, key));
     }
     ps_engine_release(after);
+    free(states);
     free(results);
     flow_end(mem);
 }
@@ -314,7 +320,7 @@ static void a_failing_stream_leaves_the_engine_sound(void)
     ps_mem *const mem = flow_begin();
     ps_plan *const plan = flow_plain_plan(mem, 1);
     ps_engine *engine;
-    CHECK_OK(ps_engine_create(plan, mem, 1, &engine, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, 1, true, &engine, NULL));
     ps_plan_release(plan);
     flow_stream rows = {.total = 1000, .each = 100, .keys = 10, .fail_at = 300};
     ArrowArrayStream stream;
@@ -344,9 +350,9 @@ static void wrong_calls_are_refused(void)
     ps_plan *const plan = flow_plain_plan(mem, 1);
     ps_engine *engine;
     ps_error err;
-    CHECK_EQ(ps_engine_create(plan, mem, 0, &engine, &err), PS_INVALID);
-    CHECK_EQ(ps_engine_create(plan, mem, 2000, &engine, &err), PS_INVALID);
-    CHECK_OK(ps_engine_create(plan, mem, 1, &engine, NULL));
+    CHECK_EQ(ps_engine_create(plan, mem, 0, true, &engine, &err), PS_INVALID);
+    CHECK_EQ(ps_engine_create(plan, mem, 2000, true, &engine, &err), PS_INVALID);
+    CHECK_OK(ps_engine_create(plan, mem, 1, true, &engine, NULL));
     ps_plan_release(plan);
     ArrowArray array;
     flow_array(&array, 10, 0, 5);
@@ -372,7 +378,7 @@ static void a_failing_shard_stops_the_job(void)
         ps_engine *engine;
         flow_shard threads[SHARDS_MAX];
         CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
-        CHECK_OK(ps_engine_create(plan, mem, 3, &engine, NULL));
+        CHECK_OK(ps_engine_create(plan, mem, 3, true, &engine, NULL));
         ps_plan_release(plan);
         flow_start(engine, threads);
         ps_mem_fail_at(mem, nth);
@@ -400,7 +406,7 @@ static ps_status live_once(ps_mem *mem, int32_t shards, bool global)
     ps_plan *plan;
     ps_engine *engine;
     PS_TRY(flow_sum_plan(mem, global, &plan, NULL));
-    ps_status status = ps_engine_create(plan, mem, shards, &engine, NULL);
+    ps_status status = ps_engine_create(plan, mem, shards, true, &engine, NULL);
     ps_plan_release(plan);
     PS_TRY(status);
     ArrowArray array;
@@ -410,7 +416,7 @@ static ps_status live_once(ps_mem *mem, int32_t shards, bool global)
         array.release(&array);
     }
     if (status == PS_OK) {
-        status = ps_engine_barrier(engine, 1, NULL);
+        status = ps_engine_barrier(engine, 1, true, NULL);
     }
     if (status == PS_OK) {
         status = ps_engine_finish_input(engine, 0, NULL);
@@ -424,6 +430,11 @@ static ps_status live_once(ps_mem *mem, int32_t shards, bool global)
         for (int32_t i = 0; i < shards && status == PS_OK; i++) {
             bool progress;
             status = ps_engine_step(engine, i, &progress, NULL);
+        }
+        ps_state_piece piece = {.kind = PS_STATE_NONE};
+        if (status == PS_OK) {
+            status = ps_engine_next_state(engine, 0, &piece, NULL);
+            ps_batch_release(piece.batch);
         }
     }
     CHECK(status != PS_OK || results->rows == (global ? 1 : 500));
@@ -463,7 +474,7 @@ static void a_wake_ends_the_drivers_sleep(void)
     ps_plan *plan;
     ps_engine *engine;
     CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
-    CHECK_OK(ps_engine_create(plan, mem, 1, &engine, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, 1, true, &engine, NULL));
     ps_plan_release(plan);
     ps_engine_wake(engine);
     ps_engine_wait(engine, -1);
@@ -496,7 +507,7 @@ static void cancel_ends_everything_soon(void)
         flow_shard threads[SHARDS_MAX];
         flow_shard canceller;
         CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
-        CHECK_OK(ps_engine_create(plan, mem, 2, &engine, NULL));
+        CHECK_OK(ps_engine_create(plan, mem, 2, true, &engine, NULL));
         ps_plan_release(plan);
         flow_start(engine, threads);
         canceller = (flow_shard){.engine = engine, .index = delay};

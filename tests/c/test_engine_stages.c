@@ -3,7 +3,13 @@
 #include "check.h"
 #include "flow_engine.h"
 
-enum { ROW_US = 1000, SLIDE_US = 50 * ROW_US, SIZE_US = 2 * SLIDE_US, SECOND_NS = 1000000000 };
+enum {
+    ROW_US = 1000,
+    SLIDE_US = 50 * ROW_US,
+    SIZE_US = 2 * SLIDE_US,
+    SECOND_NS = 1000000000,
+    MILLISECOND_NS = 1000000
+};
 
 /* A plan being written, with the columns of flow.h and of what the stages make of them. */
 typedef struct query {
@@ -53,7 +59,7 @@ static ps_engine *start(query *q, int32_t last, int32_t shards, flow_shard *thre
     ps_engine *engine;
     int32_t sink;
     CHECK_OK(ps_plan_sink(q->plan, last, &sink, NULL));
-    CHECK_OK(ps_engine_create(q->plan, q->mem, shards, &engine, NULL));
+    CHECK_OK(ps_engine_create(q->plan, q->mem, shards, true, &engine, NULL));
     flow_start(engine, threads);
     return engine;
 }
@@ -193,6 +199,8 @@ static void a_union_of_aggregates(void)
         flow_shard threads[SHARDS_MAX];
         flow_results *const results = calloc(1, sizeof(*results));
         *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
+        flow_states *const states = calloc(1, sizeof(*states));
+        states->ended = -1;
         int32_t node;
         begin(&q);
         const ps_window none = {.kind = PS_WINDOW_NONE};
@@ -204,12 +212,14 @@ static void a_union_of_aggregates(void)
         for (int64_t epoch = 0; epoch < 5; epoch++) {
             push(engine, 0, 3000, epoch * 3000, 11);
             push(engine, 1, 1000, epoch * 1000, 11);
-            CHECK_OK(ps_engine_barrier(engine, epoch, NULL));
-            while (results->barrier < epoch) {
-                CHECK_OK(ps_engine_drive(engine, 0, NULL, 9000, 1, SECOND_NS, &state, NULL));
+            CHECK_OK(ps_engine_barrier(engine, epoch, true, NULL));
+            while (results->barrier < epoch || states->ended < epoch) {
+                CHECK_OK(ps_engine_drive(engine, 0, NULL, 9000, 1, MILLISECOND_NS, &state, NULL));
                 flow_poll(engine, results);
+                flow_take_states(engine, states);
             }
-            CHECK(ps_engine_state_count(engine) >= 2);
+            CHECK(states->count >= 2);
+            flow_drop_states(states);
         }
         for (int32_t i = 0; i < 2; i++) {
             CHECK_OK(ps_engine_finish_input(engine, i, NULL));
@@ -224,6 +234,7 @@ static void a_union_of_aggregates(void)
                      flow_total(0, 15000, 11, key) + flow_total(0, 5000, 11, key));
         }
         end(&q, engine, threads);
+        free(states);
         free(results);
     }
 }

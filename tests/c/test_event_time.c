@@ -127,10 +127,10 @@ typedef struct collector {
     ps_batch *state;
 } collector;
 
-static ps_status collect(ps_snapshot_sink *self, int32_t operator_id, ps_batch *state,
+static ps_status collect(ps_snapshot_sink *self, const ps_operator *op, ps_batch *state,
                          ps_error *err)
 {
-    (void)operator_id, (void)err;
+    (void)op, (void)err;
     collector *collected = (collector *)self;
     CHECK(collected->state == NULL);
     ps_batch_retain(state);
@@ -146,6 +146,8 @@ static void a_restored_watermark_goes_on(void)
     c.op->snapshot = &collected.sink;
     send_rows(&c, 8, 0);
     send(&c, PS_MESSAGE_BARRIER, 1);
+    CHECK(collected.state == NULL);
+    CHECK_OK(ps_operator_freeze(c.op, false, NULL));
     CHECK(collected.state != NULL);
     CHECK_EQ(collected.state->length, 1);
     CHECK_STR(collected.state->schema->fields[0].name, "largest_event_time");
@@ -186,6 +188,7 @@ static void rows_too_far_ahead_are_counted_and_remembered(void)
     CHECK_EQ(ps_stat_get(&guarded->stats.future_rows), 10);
     send(&c, PS_MESSAGE_BARRIER, 1);
     CHECK_STR(c.end.log, "b16 w-1000 b16 w14000 b10 B1");
+    CHECK_OK(ps_operator_freeze(guarded, false, NULL));
     CHECK_OK(restored->calls->restore(restored, collected.state, NULL));
     guarded->calls->close(guarded);
     c.op = restored;

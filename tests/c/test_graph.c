@@ -6,7 +6,7 @@
 static void open_graph(ps_graph *graph, ps_plan *plan, ps_mem *mem, int32_t shards, ps_park *park)
 {
     ps_park_init(park, 1);
-    CHECK_OK(ps_graph_init(graph, plan, mem, shards, park, NULL));
+    CHECK_OK(ps_graph_init(graph, plan, mem, shards, true, park, NULL));
 }
 
 static void one_shard_is_one_task_without_rings(void)
@@ -92,10 +92,10 @@ static void a_plan_must_be_a_tree_with_a_sink(void)
     CHECK_OK(ps_plan_create(mem, &plan, NULL));
     flow_schema(&schema);
     CHECK_OK(ps_plan_source(plan, "rows", &schema, &source, NULL));
-    CHECK_EQ(ps_graph_init(&graph, plan, mem, 1, &park, &err), PS_INVALID);
+    CHECK_EQ(ps_graph_init(&graph, plan, mem, 1, true, &park, &err), PS_INVALID);
     CHECK_OK(ps_plan_union(plan, (int32_t[]){source, source}, 2, &node, NULL));
     CHECK_OK(ps_plan_sink(plan, node, &node, NULL));
-    CHECK_EQ(ps_graph_init(&graph, plan, mem, 1, &park, &err), PS_UNSUPPORTED);
+    CHECK_EQ(ps_graph_init(&graph, plan, mem, 1, true, &park, &err), PS_UNSUPPORTED);
     CHECK_STR(err.text, "node 0 feeds more than one other: a plan is a tree");
     ps_plan_release(plan);
     flow_end(mem);
@@ -135,7 +135,7 @@ static void every_refused_allocation_is_an_error_without_a_leak(void)
         for (int64_t nth = 1; status != PS_OK; nth++) {
             ps_graph graph;
             ps_mem_fail_at(mem, nth);
-            status = ps_graph_init(&graph, plan, mem, shards, &park, NULL);
+            status = ps_graph_init(&graph, plan, mem, shards, true, &park, NULL);
             ps_mem_fail_at(mem, 0);
             if (status == PS_OK) {
                 ps_graph_fini(&graph);

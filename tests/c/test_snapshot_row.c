@@ -9,13 +9,13 @@ typedef struct collector {
     ps_batch *state;
 } collector;
 
-static ps_status collect(ps_snapshot_sink *self, int32_t operator_id, ps_batch *state,
+static ps_status collect(ps_snapshot_sink *self, const ps_operator *op, ps_batch *state,
                          ps_error *err)
 {
     (void)err;
     collector *collected = (collector *)self;
     ps_batch_retain(state);
-    collected->operator_id = operator_id;
+    collected->operator_id = op->id;
     collected->state = state;
     return PS_OK;
 }

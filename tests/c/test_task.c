@@ -5,13 +5,14 @@
 #include "runtime/task.h"
 
 /* An operator that turns each watermark into `parts` batches, one a resume, each with a watermark
- * behind it that ends at the one it got. At a barrier its state is one batch. */
+ * behind it that ends at the one it got. Its state is three parts, its changes are one. */
 typedef struct emitter {
     ps_operator base;
     ps_batch *batch;
     int32_t parts;
     int32_t left;
     int64_t watermark;
+    int32_t frozen;   /* parts of state left to hand out */
     int32_t restarts; /* messages that came while work was left */
 } emitter;
 
@@ -32,10 +33,20 @@ static ps_status emitter_on_watermark(ps_operator *self, int64_t watermark, ps_e
     return PS_OK;
 }
 
-static ps_status emitter_on_barrier(ps_operator *self, int64_t epoch, ps_error *err)
+static ps_status emitter_freeze(ps_operator *self, bool all, ps_error *err)
 {
-    PS_TRY(ps_snapshot_add(self, ((emitter *)self)->batch, err));
-    return ps_emit_barrier(self, epoch, err);
+    (void)err;
+    ((emitter *)self)->frozen = all ? 3 : 1;
+    return PS_OK;
+}
+
+static ps_status emitter_copy(ps_operator *self, bool *more, ps_error *err)
+{
+    emitter *const op = (emitter *)self;
+    CHECK(op->frozen > 0);
+    op->frozen--;
+    *more = op->frozen > 0;
+    return ps_snapshot_add(self, op->batch, err);
 }
 
 static ps_status emitter_resume(ps_operator *self, bool *more, ps_error *err)
@@ -55,7 +66,9 @@ static const ps_operator_calls emitter_calls = {
     .name = "emitter",
     .on_batch = emitter_on_batch,
     .on_watermark = emitter_on_watermark,
-    .on_barrier = emitter_on_barrier,
+    .on_barrier = ps_emit_barrier,
+    .freeze = emitter_freeze,
+    .copy = emitter_copy,
     .on_end = ps_emit_end,
     .resume = emitter_resume,
     .close = flow_close,
@@ -114,6 +127,12 @@ static void end(bench *b)
 static void give(bench *b, ps_message_kind kind, int64_t value)
 {
     const ps_message message = {.kind = kind, .value = value};
+    CHECK(ps_ring_try_push(&b->in, &message));
+}
+
+static void give_batch(bench *b, int64_t rows)
+{
+    const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = flow_batch(b->mem, rows, 0, 3)};
     CHECK(ps_ring_try_push(&b->in, &message));
 }
 
@@ -208,19 +227,87 @@ static void the_end_is_done_only_when_all_is_out(void)
     end(&b);
 }
 
-static void barriers_collect_the_state_of_their_epoch(void)
+/* Takes what the task has sent towards the reader of its state: "1 1 1 2 B7 E". */
+static const char *state_log(bench *b)
+{
+    static char log[256];
+    ps_message message;
+    size_t used = 0;
+    log[0] = '\0';
+    while (b->task->state.targets[0].ring == NULL
+               ? ps_fifo_take(&b->task->state.targets[0].waiting, &message)
+               : ps_ring_try_pop(b->task->state.targets[0].ring, &message)) {
+        used += (size_t)(message.kind == PS_MESSAGE_BATCH
+                             ? snprintf(log + used, sizeof log - used, "%s%d", used > 0 ? " " : "",
+                                        (int)(message.value & INT32_MAX))
+                         : message.kind == PS_MESSAGE_BARRIER
+                             ? snprintf(log + used, sizeof log - used, " B%d", (int)message.value)
+                             : snprintf(log + used, sizeof log - used, " E"));
+        ps_message_clear(&message);
+    }
+    return log;
+}
+
+static void a_barrier_is_followed_by_its_state(void)
 {
     bench b;
+    _Atomic bool all = true;
     begin(&b, 1, 64);
+    b.task->all = &all;
     for (int64_t epoch = 1; epoch <= 3; epoch++) {
+        atomic_store(&all, epoch != 2);
         give(&b, PS_MESSAGE_BARRIER, epoch);
         while (step(&b) == PS_TASK_PROGRESS) {
         }
-        CHECK_EQ(b.task->snapshot_count, 2); /* not those of earlier epochs */
-        CHECK_EQ(b.task->snapshots[0].operator_id, 1);
-        CHECK_EQ(b.task->snapshots[1].operator_id, 2);
-        CHECK_EQ(b.task->snapshots[1].batch->length, 2);
+        char want[32];
+        snprintf(want, sizeof want, epoch == 2 ? "1 2 B%d" : "1 1 1 2 2 2 B%d", (int)epoch);
+        CHECK_STR(state_log(&b), want);
+        CHECK(ps_stat_get(&b.first.base.stats.barrier_ns) > 0);
     }
+    end(&b);
+}
+
+/* One part after each message, and no more than its ring takes; the rest waits for nobody. */
+static void state_leaves_between_messages(void)
+{
+    bench b;
+    ps_ring ring;
+    begin(&b, 1, 64);
+    CHECK_OK(ps_ring_init(&ring, b.mem, 2, 1000, NULL, NULL, NULL));
+    b.task->state.targets[0].ring = &ring;
+    give(&b, PS_MESSAGE_BARRIER, 1);
+    for (int64_t i = 0; i < 4; i++) {
+        give_batch(&b, 3);
+    }
+    CHECK_EQ(step(&b), PS_TASK_PROGRESS); /* the barrier: nothing is copied yet */
+    CHECK_EQ(ps_ring_size(&ring), 0);
+    for (int64_t i = 0; i < 4; i++) {
+        CHECK_EQ(step(&b), PS_TASK_PROGRESS); /* a batch */
+        CHECK_EQ(ps_ring_size(&ring), ps_min_i64(i, 2));
+        if (i < 3) {
+            CHECK_EQ(step(&b), PS_TASK_PROGRESS); /* a part; the third waits for room */
+        }
+        CHECK_EQ(ps_ring_size(&ring), ps_min_i64(i + 1, 2));
+    }
+    CHECK_EQ(ps_ring_size(&b.in), 0);
+    CHECK_EQ(step(&b), PS_TASK_IDLE);
+    CHECK(ps_task_has_state(b.task));
+    CHECK_STR(state_log(&b), "1 1");
+    while (step(&b) == PS_TASK_PROGRESS) {
+    }
+    CHECK_STR(state_log(&b), "1 2");
+    give(&b, PS_MESSAGE_END, 0); /* which must not overtake the state */
+    while (step(&b) == PS_TASK_PROGRESS) {
+    }
+    CHECK_EQ(step(&b), PS_TASK_BLOCKED);
+    CHECK_STR(state_log(&b), "2 2");
+    while (step(&b) == PS_TASK_PROGRESS) {
+    }
+    CHECK_STR(state_log(&b), " B1 E");
+    CHECK_EQ(step(&b), PS_TASK_DONE);
+    CHECK(!ps_task_has_state(b.task));
+    b.task->state.targets[0].ring = NULL;
+    ps_ring_fini(&ring);
     end(&b);
 }
 
@@ -288,7 +375,8 @@ int main(void)
     RUN(work_left_goes_downstream_first);
     RUN(a_full_ring_blocks_and_nothing_else_is_done);
     RUN(the_end_is_done_only_when_all_is_out);
-    RUN(barriers_collect_the_state_of_their_epoch);
+    RUN(a_barrier_is_followed_by_its_state);
+    RUN(state_leaves_between_messages);
     RUN(channels_are_aligned_at_barriers);
     RUN(refused_memory_is_an_error);
     return 0;

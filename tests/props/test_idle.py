@@ -128,7 +128,12 @@ class Subject:
     def restart(self, shards):
         self.engine.barrier(1)
         assert self.run(None) == 1
-        state = self.engine.state()
+        state = []
+        while (piece := self.engine.next_state(0)) != "end":
+            if piece is None:
+                self.engine.drive(0, None, 1, 0, 1_000_000)
+            else:
+                state.append((piece[0], piece[2]))
         self.stop()
         self.start(shards, state)
 
