@@ -543,7 +543,8 @@ static bool rest(ps_engine *engine, const drive *d, bool blocked, ps_drive_state
     }
     const int64_t remaining_ns = d->until_ns - ps_clock_monotonic_ns(&engine->clock);
     if (remaining_ns <= 0) {
-        *state = blocked ? PS_DRIVE_FULL : PS_DRIVE_MORE;
+        /* While a barrier travels, rows may follow it. */
+        *state = blocked ? PS_DRIVE_FULL : all_ended(engine) ? PS_DRIVE_MORE : PS_DRIVE_STARVED;
         return true;
     }
     ps_inbox_announce(&engine->graph.outputs);

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import uuid
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
@@ -151,7 +150,9 @@ class Lease:
             self._storage.delete(self._record.lock)
 
 
-def acquire(storage: Storage, clock: Clock, *, job: str, owner: str, ttl_s: float) -> Lease:
+def acquire(
+    storage: Storage, clock: Clock, *, job: str, owner: str, instance: str, ttl_s: float
+) -> Lease:
     """Take the lease of a job; LeaseHeldError if another instance has it."""
     if not ttl_s > 0:
         raise InvalidError(f"a lease lasts some time: ttl_s must be above 0, not {ttl_s}")
@@ -164,7 +165,7 @@ def acquire(storage: Storage, clock: Clock, *, job: str, owner: str, ttl_s: floa
                 "place of its own, or pass the same name="
             )
         _need_free(storage, clock, before)
-    name = f"lease-locks/{uuid.uuid4().hex}" if storage.locks else None
+    name = f"lease-locks/{instance}" if storage.locks else None
     lock = None if name is None else storage.lock(name)
     record = _Record(
         job=job,

@@ -81,7 +81,7 @@ class CheckpointStore:
             raise InvalidError(f"compression is one of {COMPRESSIONS}, not {compression!r}")
         self.storage = storage
         self.clock = clock
-        self.instance = instance or uuid.uuid4().hex[:8]
+        self.instance = instance or uuid.uuid4().hex
         self.compression = compression
         self.warnings: list[str] = []
         self._job = job
@@ -388,7 +388,14 @@ class CheckpointStore:
             a local disk as soon as its process is dead.
         """
         try:
-            self._lease = acquire(self.storage, self.clock, job=self.job, owner=owner, ttl_s=ttl_s)
+            self._lease = acquire(
+                self.storage,
+                self.clock,
+                job=self.job,
+                owner=owner,
+                instance=self.instance,
+                ttl_s=ttl_s,
+            )
         except OSError as error:
             raise CheckpointError(
                 f"{self.storage.url} cannot hold the checkpoints of job {self.job!r}: "

@@ -10,6 +10,7 @@ the last segment before it belongs to its epoch.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -169,6 +170,15 @@ class Driver:
     def copy_state(self) -> bool:
         """Hand out state while no input is taken; False when there is none now."""
         return any([segment.engine.copy_state() for segment in self.segments])
+
+    def shard_steps(self) -> list[Callable[[], bool]]:
+        """A step of each shard's thread, where no threads were started."""
+        return [
+            functools.partial(segment.engine.step, index)
+            for segment in self.segments
+            if self._opened
+            for index in range(segment.engine.worker_count)
+        ]
 
     def wait(self) -> None:
         """Sleep until there may be something to do; `wake` ends it."""

@@ -43,6 +43,8 @@ class CheckpointOptions:
         ``"latest"``, ``"none"``, the number of an epoch or the name of a savepoint.
     lease_s
         How long another instance must wait when this one dies without a word.
+    instance
+        What tells this run's files from those of others; random if None.
     """
 
     place: Any
@@ -50,6 +52,7 @@ class CheckpointOptions:
     keep: int = 3
     restore: str | int = "latest"
     lease_s: float = 30.0
+    instance: str | None = None
 
     @staticmethod
     def of(
@@ -102,7 +105,7 @@ def launch(
             return Run(driver, output, None, progress=progress, name=name)
         clock = Clock() if clock is None else clock
         storage = open_storage(options.place)
-        store = CheckpointStore(storage, job=name, clock=clock)
+        store = CheckpointStore(storage, job=name, clock=clock, instance=options.instance)
         lease = store.acquire(_owner(), options.lease_s)
         undo.callback(lease.release)
         latest = store.latest()

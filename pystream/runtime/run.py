@@ -59,12 +59,12 @@ class Run:
         self._closing = over
         self._on_end = on_end
         self._threads: list[ActorThread] = []
+        if over:
+            output.close()
 
     def __call__(self) -> None:
         """Run to the end; never raises, see `error`."""
         try:
-            if self._closing:
-                self.output.close()
             self._start_threads()
             self._loop()
             self.status = "stopped" if self.driver.stopping or self._cut_short else "finished"
@@ -125,7 +125,7 @@ class Run:
             actors.append(self.checkpointer)
         steps: list[Callable[[], bool]] = [self.turn]
         steps += [functools.partial(a.step, 0.0) for a in actors if not a.ended]
-        return steps
+        return steps + self.driver.shard_steps()
 
     def end(self) -> None:
         """Let everything go, once it is over."""
@@ -160,7 +160,7 @@ class Run:
             )
             return True
         if self.checkpointer.current is not None:
-            return False  # its state is still being written
+            return self.driver.copy_state()
         self._last = self.checkpointer.finish()
         return True
 

@@ -107,6 +107,8 @@ class RunningSegment:
             return self.engine.copy_state()
         pushed = self._push_waiting()
         feed = self._next_pulled()
+        if any(f.intake is not None and not f.finished for f in self.feeds):
+            wait_ns = 0  # rows may come any time: the caller sleeps where they wake it
         try:
             if feed is None or feed.reader is None:
                 state = self.engine.drive(0, None, self._budget, output_rows, wait_ns)
