@@ -12,6 +12,7 @@ export CMAKE_GENERATOR := Ninja
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(ENV)/.pystream-ready
 T ?= 60
+SEEDS ?= 200
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs -r ls 2>/dev/null)
 EDITABLE := install -q --no-deps --no-build-isolation -e .
@@ -21,7 +22,7 @@ THREADED := ^(canary|test_(ring|inbox|park|worker|engine|state_reader|exchange|m
 UNSANITIZED := --ignore=tests/tidy --ignore=tests/typing
 WITHOUT_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: build test ctest lint format tidy sanitize tsan fuzz bench bench-toy bench-compare ci clean
+.PHONY: build test ctest lint format tidy sanitize tsan sim fuzz bench bench-toy bench-compare ci clean
 
 $(READY): pyproject.toml
 	test -x $(PY) || python3 -m venv $(ENV)
@@ -78,6 +79,9 @@ tsan: $(READY) ## C tests of everything threaded
 	cmake --build build/tsan
 	$(WITHOUT_ASLR) ctest --test-dir build/tsan --output-on-failure --no-tests=ignore -R '$(THREADED)'
 
+sim: build ## simulated jobs through crashes: make sim SEEDS=10000, or one again: make sim SEED=7
+	$(PY) scripts/simulate.py --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
+
 fuzz: $(READY) ## every fuzz target for T seconds
 	cmake --preset fuzz --log-level=WARNING
 	cmake --build build/fuzz
@@ -97,6 +101,7 @@ bench-compare: build ## make bench-compare BASE=main HEAD=HEAD
 	$(PY) bench/compare.py $(or $(BASE),main) $(or $(HEAD),HEAD)
 
 ci: lint test sanitize tsan ## what must pass before a change lands
+	$(MAKE) sim
 	$(MAKE) fuzz T=5
 	$(MAKE) bench-toy
 
