@@ -38,6 +38,7 @@ class Pipeline:
         checkpoint_every: Duration = "10s",
         keep_checkpoints: int = 3,
         restore: str | int = "latest",
+        allow_dropped_state: bool = False,
         guarantee: str | None = None,
     ) -> Job:
         """Run in background threads.
@@ -62,6 +63,8 @@ class Pipeline:
         restore
             What to go on from: ``"latest"``, ``"none"`` (begin afresh), the number of an epoch, or
             the name of a savepoint.
+        allow_dropped_state
+            The query no longer has an operator whose state is in the checkpoint: forget it.
         guarantee
             ``"exactly-once"`` or ``"at-least-once"``: refuse to start if the pipeline gives less.
         """
@@ -77,6 +80,7 @@ class Pipeline:
                 every=checkpoint_every,
                 keep=keep_checkpoints,
                 restore=restore,
+                allow_dropped_state=allow_dropped_state,
             ),
             guarantee=guarantee,
         )

@@ -169,7 +169,7 @@ class Driver:
 
     def copy_state(self) -> bool:
         """Hand out state while no input is taken; False when there is none now."""
-        return any([segment.engine.copy_state() for segment in self.segments])
+        return any(segment.engine.copy_state() for segment in self.segments)
 
     def shard_steps(self) -> list[Callable[[], bool]]:
         """A step of each shard's thread, where no threads were started."""

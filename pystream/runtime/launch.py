@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pystream._native.arrow import Memory
-from pystream.checkpoint import Checkpoint, CheckpointStore
+from pystream.checkpoint import Checkpoint, CheckpointStore, compare
 from pystream.connectors.base import Position, Sink, SinkContext
 from pystream.durations import Duration, parse_duration
-from pystream.errors import CheckpointError, InvalidError
+from pystream.errors import InvalidError
 from pystream.plan.logical import LogicalNode
 from pystream.runtime.checkpointer import Checkpointer
 from pystream.runtime.clock import Clock
@@ -43,6 +44,8 @@ class CheckpointOptions:
         ``"latest"``, ``"none"``, the number of an epoch or the name of a savepoint.
     lease_s
         How long another instance must wait when this one dies without a word.
+    allow_dropped_state
+        State of operators that the query no longer has may be forgotten.
     instance
         What tells this run's files from those of others; random if None.
     """
@@ -52,6 +55,7 @@ class CheckpointOptions:
     keep: int = 3
     restore: str | int = "latest"
     lease_s: float = 30.0
+    allow_dropped_state: bool = False
     instance: str | None = None
 
     @staticmethod
@@ -61,6 +65,7 @@ class CheckpointOptions:
         every: Duration,
         keep: int,
         restore: str | int,
+        allow_dropped_state: bool,
     ) -> CheckpointOptions | None:
         """Options as a user gives them; None without a place."""
         if place is None:
@@ -72,7 +77,9 @@ class CheckpointOptions:
             raise InvalidError(f"checkpoint_every must be more than nothing, not {every!r}")
         if keep < 1:
             raise InvalidError(f"keep_checkpoints must be at least 1, not {keep}")
-        return CheckpointOptions(place, every_s, keep, restore)
+        return CheckpointOptions(
+            place, every_s, keep, restore, allow_dropped_state=allow_dropped_state
+        )
 
 
 def launch(
@@ -124,7 +131,7 @@ def launch(
         driver.limit_budget(_BUDGET_ROWS)
         over = restored is not None and restored.finished
         if restored is not None and not over:
-            _need_same(restored, driver)
+            _restore(driver, restored, options.allow_dropped_state)
             driver.restore(restored.pieces)
         epoch, token = (0, None) if latest is None else (latest.epoch, latest.sink_token)
         output = Output(sink, driver.wake)
@@ -164,16 +171,15 @@ def _choose(
     return None if restore == "none" else store.load(restore)
 
 
-def _need_same(checkpoint: Checkpoint, driver: Driver) -> None:
-    """Refuse the state of another query."""
-    before = {operator["key"]: dict(operator) for operator in checkpoint.operators}
-    now = {operator["key"]: operator for operator in driver.operators()}
-    for key in sorted({*before, *now}):
-        if before.get(key) != now.get(key):
-            raise CheckpointError(
-                f"checkpoint {checkpoint.epoch} belongs to another query: {key!r} was "
-                f"{before.get(key)}, is {now.get(key)}; restore='none' begins afresh"
-            )
+def _restore(driver: Driver, checkpoint: Checkpoint, allow_dropped: bool) -> None:
+    """Give the operators their state, as far as the query is still the one that wrote it."""
+    plan = compare(checkpoint.operators, driver.operators())
+    plan.check(allow_dropped=allow_dropped)
+
+    def pieces(key: str) -> Iterator[Any]:
+        return checkpoint.pieces(plan.sources[key]) if key in plan.sources else iter(())
+
+    driver.restore(pieces)
 
 
 def _positions(checkpoint: Checkpoint | None) -> dict[tuple[str, str], Position]:

@@ -84,7 +84,7 @@ class _Mortal(Faults):
     def _meet(self, act: str, name: str, when: str) -> None:
         if self._death is None:
             return
-        if self._death.moment not in (None, (act, name.split("/")[0])):
+        if self._death.moment not in (None, (act, name.split("/", maxsplit=1)[0])):
             return
         self._left -= 1
         if self._left <= 0:

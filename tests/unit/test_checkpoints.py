@@ -324,3 +324,32 @@ def test_a_job_that_cannot_let_go_ends_as_failed_and_does_not_hang(tmp_path, mon
     with pytest.raises(RuntimeError, match="the hand is stuck"):
         job.wait()
     assert job.status == "failed"
+
+
+def changed(source, **aggregates):
+    stream = ps.Stream.from_source(source).with_event_time("t", out_of_orderness="1ms")
+    return stream.group_by("k").window(ps.tumbling("100ms")).agg(**aggregates)
+
+
+def test_state_follows_a_change_of_the_query_or_refuses_it(tmp_path):
+    gate = [1777]
+    source = Ticks(gate=lambda: gate[0])
+    ledger = Ledger()
+    job = query(source).write_to(ledger).start(checkpoint=tmp_path, name="changed")
+    while job.metrics().rows_in < 3 * 1777:
+        assert job.wait(0.01) is False
+    job.stop()
+    other = ps.Stream.from_source(source).with_event_time("t").group_by("x")
+    other = other.window(ps.tumbling("100ms")).agg(n=ps.count())
+    with pytest.raises(CheckpointError, match=r"aggregate +refused +keys were k int64, are x"):
+        other.write_to(Ledger()).start(checkpoint=tmp_path, name="changed")
+    gate[0] = 5000
+    wider = changed(source, n=ps.count(), top=ps.max("x"))  # without s
+    wider.write_to(ledger).start(checkpoint=tmp_path, name="changed").wait()
+    rows = ordered(ledger.committed)
+    wanted = expected()
+    assert [(r["k"], r["window_start"], r["n"]) for r in rows] == [
+        (r["k"], r["window_start"], r["n"]) for r in wanted
+    ]
+    late = [row for row in rows if row["window_start"] == wanted[-1]["window_start"]]
+    assert all(row["top"] is not None for row in late)
