@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pystream._native.arrow import Memory
@@ -444,6 +444,18 @@ class Stream:
 
         return self._to(lambda: SqliteSink(path, table, key=key))
 
+    def write_duckdb(
+        self, path: Any, table: str, *, key: str | Sequence[str] | None = None
+    ) -> Pipeline:
+        """Results into a table (or ``"schema.table"``) of a DuckDB file; see `write_sqlite`.
+
+        Needs ``pip install 'pystream[duckdb]'``. The file is open only while an epoch is written,
+        as DuckDB lets no other process in meanwhile.
+        """
+        from pystream.connectors.duckdb import DuckdbSink
+
+        return self._to(lambda: DuckdbSink(path, table, key=key))
+
     def write_postgres(
         self, conninfo: str, table: str, *, key: str | Sequence[str] | None = None
     ) -> Pipeline:
@@ -505,8 +517,63 @@ class Stream:
         sink = TopicSink(topic, by=by, transactional=transactional, **options)
         return self._to(lambda: sink)
 
+    def write_delta(
+        self,
+        path: Any,
+        *,
+        key: str | Sequence[str] | None = None,
+        partition_by: str | Sequence[str] = (),
+        storage_options: Mapping[str, str] | None = None,
+    ) -> Pipeline:
+        """Results into a Delta Lake table, made if missing: every epoch is one version.
+
+        Needs ``pip install 'pystream[delta]'``.
+
+        Parameters
+        ----------
+        path
+            A directory, or a URL such as ``"s3://bucket/table"``.
+        key
+            Columns by which a row replaces an earlier one (MERGE); None appends.
+        partition_by
+            Columns by which a table that is made here is partitioned.
+        storage_options
+            What ``deltalake`` needs to reach the URL.
+        """
+        from pystream.connectors.delta import DeltaSink
+
+        return self._to(
+            lambda: DeltaSink(
+                path, key=key, partition_by=partition_by, storage_options=storage_options
+            )
+        )
+
+    def write_iceberg(
+        self, catalog: Any, table: str, *, key: str | Sequence[str] | None = None
+    ) -> Pipeline:
+        """Results into an Iceberg table, made if missing: every epoch is one commit.
+
+        Needs ``pip install 'pystream[iceberg]'``.
+
+        Parameters
+        ----------
+        catalog
+            A ``pyiceberg`` catalog, or a mapping of the properties to load one.
+        table
+            ``"namespace.table"``.
+        key
+            Columns by which a row replaces an earlier one; None appends.
+        """
+        from pystream.connectors.iceberg import IcebergSink
+
+        return self._to(lambda: IcebergSink(catalog, table, key=key))
+
     def for_each(self, function: Callable[[Any], object]) -> Pipeline:
-        """Call a function with every result batch (pyarrow RecordBatch); see `write_parquet`."""
+        """Call a function with every result batch (pyarrow RecordBatch); see `write_parquet`.
+
+        At least once: after a crash the function is called again with the rows that followed the
+        last checkpoint. What it does should bear that, or use a sink that is exactly-once.
+        """
         if not callable(function):
             raise InvalidError(f"for_each wants a function, not a {type(function).__name__}")
         return self._to(lambda: CallbackSink(function))

@@ -94,7 +94,10 @@ class PostgresSink(StagedSink):
         import pyarrow.compute as pc
 
         for field, column in zip(batch.schema, batch.columns, strict=True):
-            need_calendar(column)
+            try:
+                need_calendar(column)
+            except pa.ArrowInvalid as failure:
+                raise SinkError(f"{self.verb}: column {field.name!r}: {failure}") from failure
             if pa.types.is_string(field.type) and pc.any(pc.match_substring(column, "\0")).as_py():
                 raise SinkError(
                     f"{self.verb}: a text of column {field.name!r} has the character U+0000, which "

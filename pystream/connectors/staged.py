@@ -59,8 +59,8 @@ class StagedSink(Sink):
         self.name = f"{self.verb} {target}"
         self.key = _key_names(key, self.verb)
         self.job: str | None = None  # None: epochs are not recorded
-        self._columns: Columns
-        self._staging: Staging
+        self.columns: Columns
+        self._opened: Staging | None = None
         self._done = 0  # the last epoch known to be in the target
         self._pending: list[dict[str, Any]] = []
         self._own: tempfile.TemporaryDirectory[str] | None = None
@@ -93,14 +93,19 @@ class StagedSink(Sink):
 
         arrow_schema = pa.schema(schema)
         check_keys(self.key, arrow_schema, self.verb)
-        self._columns = Columns(arrow_schema, self.stored_type, self.verb)
+        self.columns = Columns(arrow_schema, self.stored_type, self.verb)
         self.job = None if context.storage is None else context.job
         with self._failing("cannot be opened"):
-            self.create(self._columns.stored)
+            self.create(self.columns.stored)
         storage = context.storage or self._temporary()
         digest = hashlib.sha256(self.target.encode()).hexdigest()[:16]
         prefix = f"staging/{quote(context.job, safe='')}/{digest}"
-        self._staging = Staging(storage, prefix, self._columns.stored)
+        self._opened = Staging(storage, prefix, self.columns.stored)
+
+    @property
+    def _staging(self) -> Staging:
+        assert self._opened is not None, "a sink is opened first"
+        return self._opened
 
     def _temporary(self) -> Storage:
         self._own = tempfile.TemporaryDirectory(prefix="pystream-")
@@ -120,7 +125,7 @@ class StagedSink(Sink):
         import pyarrow as pa
 
         for index in range(len(batches)):
-            batch = self._columns.convert(pa.record_batch(batches[index]))
+            batch = self.columns.convert(pa.record_batch(batches[index]))
             need_keys(batch, self.key, self.verb)
             self.check(batch)
             self._staging.write(batch)
@@ -159,13 +164,21 @@ class StagedSink(Sink):
         if waiting:
             yield last_of_each_key(pa.Table.from_batches(waiting), self.key)
 
+    def last_rows(self, batches: Iterable[Any]) -> Any:
+        """All rows of an epoch as one table; of those with the same key the last."""
+        import pyarrow as pa
+
+        table = pa.Table.from_batches(batches, self.columns.stored)
+        return last_of_each_key(table, self.key) if self.key else table
+
     def close(self) -> None:
         if self._own is not None:
             self._own.cleanup()
             self._own = None
 
     def abort(self, error: BaseException) -> None:
-        self._staging.discard()
+        if self._opened is not None:
+            self._opened.discard()
         self.close()
 
     @contextmanager
@@ -202,7 +215,7 @@ def need_extra(module: str, extra: str, verb: str) -> Any:
 def _key_names(key: str | Sequence[str] | None, verb: str) -> tuple[str, ...]:
     if key is None:
         return ()
-    names = (key,) if isinstance(key, str) else tuple(key)
+    names = (key,) if isinstance(key, str) or not isinstance(key, Sequence) else tuple(key)
     if not names or not all(isinstance(name, str) for name in names):
         raise InvalidError(f"{verb}: key wants one or more column names, not {key!r}")
     return names

@@ -2,8 +2,6 @@
 
 import json
 import os
-import sqlite3
-from contextlib import closing
 
 import pyarrow as pa
 import pytest
@@ -14,10 +12,9 @@ import pystream as ps
 from pystream.connectors.base import Sink
 from pystream.connectors.directory import Rolling, file_sink
 from pystream.connectors.file_sinks import CsvFormat, IpcFormat, ParquetFormat
-from pystream.connectors.postgres import PostgresSink
-from pystream.connectors.sqlite import SqliteSink
 from pystream.errors import InvalidError
 from pystream.testing import check_sink
+from tests.unit.sink_targets import NAMES, make_target
 
 STAGING = ["pystream.connectors.staging", "pystream.connectors.columns"]
 FORMATS = {
@@ -34,12 +31,6 @@ def places_in_memory(monkeypatch):
         monkeypatch.setattr("tempfile.tempdir", "/dev/shm")
 
 
-def sqlite_rows(place):
-    with closing(sqlite3.connect(place / "db")) as db:
-        made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'rows'").fetchone()
-        return db.execute("SELECT * FROM rows").fetchall() if made else []
-
-
 def directory_rows(read):
     def rows(place):
         if not list((place / "out").glob("_manifest/*")):
@@ -50,20 +41,23 @@ def directory_rows(read):
 
 
 @pytest.mark.parametrize("key", [None, "id"])
-def test_sqlite(key):
+@pytest.mark.parametrize("name", NAMES)
+def test_tables(name, key, request):
+    target = make_target(name, request)
     report = check_sink(
-        lambda place: SqliteSink(place / "db", "rows", key=key),
-        sqlite_rows,
-        crashes=150,
+        lambda place: target.sink(place, key=key),
+        target.read,
+        crashes=40 if name == "sqlite" else 10,
         modules=STAGING,
     )
-    assert report.crashes == 150
-    assert report.points > 500
+    assert report.points > 400
 
 
 @pytest.mark.slow
-def test_sqlite_at_every_point():
-    check_sink(lambda place: SqliteSink(place / "db", "rows"), sqlite_rows, modules=STAGING)
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_at_every_point(name, request):
+    target = make_target(name, request)
+    check_sink(target.sink, target.read, modules=STAGING)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -89,25 +83,6 @@ def test_directory_at_every_point():
     )
 
 
-@pytest.mark.parametrize("key", [None, "id"])
-def test_postgres(postgres, key):
-    psycopg = pytest.importorskip("psycopg")
-
-    def table(place):
-        return f"{place.parent.name}_{place.name}_{key}"
-
-    def rows(place):
-        with psycopg.connect(postgres.conninfo) as db:
-            name = f'"{table(place)}"'
-            if db.execute("SELECT to_regclass(%s)", (name,)).fetchone()[0] is None:
-                return []
-            return db.execute(f"SELECT * FROM {name}").fetchall()
-
-    check_sink(
-        lambda place: PostgresSink(postgres.conninfo, table(place), key=key), rows, crashes=40
-    )
-
-
 @settings(max_examples=25)
 @given(data=st.data())
 def test_any_epochs_of_any_batches(data):
@@ -126,7 +101,8 @@ def test_any_epochs_of_any_batches(data):
     key = data.draw(st.sampled_from([None, "id"]))
     seed = data.draw(st.integers(0, 1000))
     common = {"batches": batches, "epochs": epochs, "crashes": 3, "seed": seed}
-    check_sink(lambda p: SqliteSink(p / "db", "rows", key=key), sqlite_rows, **common)
+    sqlite = make_target("sqlite", None)
+    check_sink(lambda place: sqlite.sink(place, key=key), sqlite.read, **common)
     check_sink(
         lambda p: file_sink(p / "out", ParquetFormat("zstd"), partition_by="shop"),
         directory_rows(ps.read_parquet),
