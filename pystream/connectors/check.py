@@ -212,14 +212,16 @@ class _Checker:
         self._modules = modules
         self._folder = folder
         self._places = 0
-        self._repeats = False
+        self._repeats = self._looks = False
         self._memory = Memory()
         self._files: frozenset[str] = frozenset()
 
     def run(self, crashes: int | None, choose: random.Random) -> SinkReport:
         first = self._world()
         self._files = self._sources(self._make_sink(first.place))
+        self._looks = True
         self._attempt(first, None)
+        self._looks = False
         wanted = self._rows(first)
         self._repeats = True
         second = self._world()
@@ -306,10 +308,12 @@ class _Checker:
             self._write(sink, batches[:1], points)
             if late is not None:  # rows of an epoch may come before the last one's commit
                 self._commit(sink, *late, points)
+            visible = self._visible(world)
             self._write(sink, batches[1:], points)
             epoch = world.epoch + 1
             points.pass_by(f"before prepare({epoch})")
             token = json.dumps(sink.prepare(epoch))
+            _need_hidden(visible, self._visible(world), epoch)
             points.pass_by(f"between prepare({epoch}) and the decision")
             world.epoch, world.token = epoch, token
             world.decided += len(batches)
@@ -318,6 +322,17 @@ class _Checker:
         assert late is not None
         self._commit(sink, *late, points)
         sink.close()
+
+    def _visible(self, world: _World) -> Counter[str]:
+        """What a reader sees now, in the run that looks; reading is no point to die at."""
+        if not self._looks:
+            return Counter()
+        points = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return self._rows(world)
+        finally:
+            sys.settrace(points)
 
     def _write(self, sink: Sink, batches: list[Any], points: _Points) -> None:
         for batch in batches:
@@ -333,6 +348,15 @@ class _Checker:
         if self._repeats and epoch % 2:
             sink.commit(epoch, token)
             points.pass_by(f"after a second commit({epoch})")
+
+
+def _need_hidden(before: Counter[str], after: Counter[str], epoch: int) -> None:
+    if before != after:
+        examples = ", ".join([*(after - before), *(before - after)][:3])
+        raise AssertionError(
+            f"after prepare({epoch}), before the epoch is decided, a reader already sees other "
+            f"rows than after the last commit: {examples}"
+        )
 
 
 def _compare(wanted: Counter[str], found: Counter[str], death: str) -> None:
