@@ -3,7 +3,7 @@
 Memory that comes fresh from the operating system has to be cleared, which can take longer than the
 query that fills it. So the engine keeps large pieces that jobs and results no longer use and gives
 them to the next ones. It keeps at most `limit`; at first that is an eighth of the machine's memory,
-1 GiB at most. On Linux the system takes kept memory away when it runs short.
+1 GiB at most. Call `release` when the process needs it for something else.
 
 Kept memory belongs to no job: a job's ``memory_budget`` and ``metrics().memory_used`` count what
 the job itself holds.

@@ -170,6 +170,17 @@ static bool is_bare(const arena *in)
            next_unit(in->touched, PAGE_UNITS, true) == UNIT_COUNT;
 }
 
+/* One bare arena stays, or a block that comes and goes would map and clear memory every time. */
+static bool another_is_bare(const arena *than)
+{
+    for (const arena *in = pages.first; in != NULL; in = in->next) {
+        if (in != than && is_bare(in)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void drop_arena(arena *dropped)
 {
     arena **link = &pages.first;
@@ -187,17 +198,6 @@ static void give_back(arena *in, int32_t page)
         put_units(in->touched, page * PAGE_UNITS, PAGE_UNITS, false);
         pages.kept_bytes -= (int64_t)PS_PAGES_HUGE;
     }
-}
-
-/* The system may take the page from now until it is written again. */
-static void offer(arena *in, int32_t page)
-{
-#if defined(MADV_FREE) && defined(__linux__)
-    (void)madvise((uint8_t *)in + (size_t)page * PS_PAGES_HUGE, PS_PAGES_HUGE, MADV_FREE);
-#else
-    (void)in;
-    (void)page;
-#endif
 }
 
 /* ---- blocks ---- */
@@ -260,16 +260,11 @@ void ps_pages_give(void *block, size_t size_bytes)
     in->too_long = UNIT_COUNT;
     pages.kept_bytes += kept_around(in, start, count);
     for (int32_t page = start / PAGE_UNITS; page <= (start + count - 1) / PAGE_UNITS; page++) {
-        if (!page_is_kept(in, page)) {
-            continue;
-        }
-        if (pages.kept_bytes > pages.limit_bytes) {
+        if (pages.kept_bytes > pages.limit_bytes && page_is_kept(in, page)) {
             give_back(in, page);
-        } else {
-            offer(in, page);
         }
     }
-    if (is_bare(in)) {
+    if (is_bare(in) && another_is_bare(in)) {
         drop_arena(in);
     }
     unlock_pool();

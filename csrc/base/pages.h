@@ -6,8 +6,8 @@
  * First touch of a page costs more than most loops over it: the system clears it, and a virtual
  * machine may have to find it first. So pages that blocks leave stay, up to a limit, and later
  * blocks, of this job or the next, are placed where memory has been touched: first fit, oldest
- * arena first. Kept pages are offered to the system (MADV_FREE), which takes them when it is short.
- * Beyond the limit they are given back at once, and an arena without any is unmapped.
+ * arena first. Beyond the limit they are given back at once. Arenas without any are unmapped, but
+ * for one, whose header's page is what a block that comes and goes uses.
  *
  * Callers      any thread; one lock, held across fork, so that a child may go on.
  * Sizes        take and give get the same size: that and the address say where a block lies.

@@ -85,6 +85,17 @@ static void room_in_a_full_arena_is_found_again(void)
     }
 }
 
+static void a_small_block_that_comes_and_goes_stays_where_it_was(void)
+{
+    ps_pages_release();
+    uint8_t *first = take(PS_PAGES_UNIT);
+    ps_pages_give(first, PS_PAGES_UNIT);
+    bool is_zero = true;
+    uint8_t *again = ps_pages_take(PS_PAGES_UNIT, &is_zero);
+    CHECK(again == first && !is_zero && again[0] == 0xa5);
+    ps_pages_give(again, PS_PAGES_UNIT);
+}
+
 static void the_limit_bounds_what_is_kept(void)
 {
     const int64_t before = ps_pages_limit();
@@ -210,6 +221,7 @@ int main(void)
     RUN(a_block_left_is_kept_and_taken_again);
     RUN(a_page_is_kept_once_its_last_piece_has_left);
     RUN(room_in_a_full_arena_is_found_again);
+    RUN(a_small_block_that_comes_and_goes_stays_where_it_was);
     RUN(the_limit_bounds_what_is_kept);
     RUN(blocks_never_overlap);
     RUN(threads_share_the_pages);
