@@ -21,6 +21,7 @@ from pystream.durations import Duration, parse_bytes, parse_duration
 from pystream.errors import InvalidError, OffsetError, TopicError, column_not_found
 from pystream.storage.local import LocalStorage
 from pystream.topic.codec import Codec, Frame
+from pystream.topic.consumer import Consumer
 from pystream.topic.files import boot_id
 from pystream.topic.metadata import Asked, Metadata
 from pystream.topic.offsets import commit, committed
@@ -311,10 +312,50 @@ class Topic:
         >>> topic.close()
         """
         for partition, offset in offsets.items():
-            self._partition(partition)
+            self._partition(partition)  # must exist
             if not isinstance(offset, int) or offset < 0:
                 raise InvalidError(f"an offset is a row number from 0, not {offset!r}")
         commit(self.path, group, offsets)
+
+    def consumer(
+        self,
+        group: str,
+        *,
+        start: Literal["earliest", "latest"] = "earliest",
+        columns: Sequence[str] | None = None,
+    ) -> Consumer:
+        """Join a group whose members share the partitions among them.
+
+        Parameters
+        ----------
+        group
+            Its name.
+        start
+            Where a partition begins of which the group has committed nothing.
+        columns
+            Those wanted; None for all.
+
+        Examples
+        --------
+        >>> import tempfile, pystream as ps
+        >>> topic = ps.Topic(tempfile.mkdtemp() + "/t", schema={"n": int})
+        >>> offsets = topic.append([{"n": 1}])
+        >>> with topic.consumer("billing") as consumer:
+        ...     consumer.poll(timeout_s=1).batch.to_pylist()
+        ...     consumer.commit()
+        [{'n': 1}]
+        >>> topic.committed("billing")
+        {0: 1}
+        >>> topic.close()
+        """
+        return Consumer(self, group, start, columns)
+
+    def wait(self, offsets: Mapping[int, int], timeout_s: float) -> bool:
+        """Sleep until a partition goes on behind one of these offsets; False: time is over."""
+        return (
+            self._head.wait(list(offsets), list(offsets.values()), max(0, int(timeout_s * 1e9)))
+            is not None
+        )
 
     # ---- reading
 
