@@ -22,7 +22,7 @@ THREADED := ^(canary|test_(ring|inbox|park|worker|engine|state_reader|exchange|m
 UNSANITIZED := --ignore=tests/tidy --ignore=tests/typing
 WITHOUT_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: build test ctest lint format tidy sanitize tsan sim fuzz bench bench-toy bench-compare ci clean
+.PHONY: build test ctest lint format tidy sanitize tsan sim fuzz bench bench-latency bench-toy bench-compare ci clean
 
 $(READY): pyproject.toml
 	test -x $(PY) || python3 -m venv $(ENV)
@@ -93,6 +93,9 @@ fuzz: $(READY) ## every fuzz target for T seconds
 
 bench: build ## throughput beside the C limits and beside other engines
 	$(PY) -m pytest bench -q --timeout=0
+
+bench-latency: build ## from a producer's schedule to a callback: make bench-latency RATE=1000000
+	$(PY) bench/latency.py --rate $(or $(RATE),1000000) --seconds $(or $(SECONDS),25)
 
 bench-toy: build ## every benchmark at toy size, so that none rots
 	BENCH_ROWS=20000 BENCH_TURNS=1 $(PY) -m pytest bench -q

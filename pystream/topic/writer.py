@@ -93,6 +93,7 @@ class PartitionWriter:
         self._producers: dict[str, int] = {}
         self._producers_at: tuple[int, int, int] | None = None  # segment, position, offset
         self._unsynced: set[int] = set()  # sealed segments
+        self._unsynced_names = False  # of segments made since the directory was synced
         self._synced_size = 0
         self._failure: BaseException | None = None
 
@@ -314,8 +315,10 @@ class PartitionWriter:
         file = _open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
             write_all(file, [start, header.pack(), state, padding(len(state))], 0, path)
-            if self._policy.fsync != "never":
+            if self._policy.fsync == "always":
                 sync_directory(self.folder)
+            else:
+                self._unsynced_names = True  # a sync here would hold the append up for the disk
         except BaseException:
             os.close(file)
             with contextlib.suppress(OSError):
@@ -414,6 +417,9 @@ class PartitionWriter:
         try:
             for first in sorted(plan):
                 self._sync_file(first)
+            if self._unsynced_names:
+                self._unsynced_names = False
+                sync_directory(self.folder)
             if place is not None:
                 write_synced(self.folder, *place)
                 self._synced_size = place[1]
