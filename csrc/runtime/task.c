@@ -229,24 +229,32 @@ static ps_status rest(ps_task *task, ps_task_state why, ps_task_state *state, ps
     return PS_OK;
 }
 
-/* After the end: what is left of the state, then word of the end to its reader. */
+/* After the end: what is left of the state, then word of the end to its reader. That is the last
+ * thing done with it here: on it the reader takes `state` and the operators over. */
 static ps_status finish(ps_task *task, ps_task_state *state, ps_error *err)
 {
     if (task->copying) {
         return rest(task, PS_TASK_BLOCKED, state, err);
     }
-    if (!task->told_end) {
-        const ps_message end = {.kind = PS_MESSAGE_END};
-        PS_TRY(ps_outbox_send(&task->state, 0, &end, err));
-        task->told_end = true;
+    ps_ring *const ring = task->state.targets[0].ring;
+    *state = PS_TASK_BLOCKED;
+    if (ps_task_has_state(task) || (ring != NULL && !ps_ring_has_room(ring))) {
+        return PS_OK;
     }
-    *state = ps_task_has_state(task) ? PS_TASK_BLOCKED : PS_TASK_DONE;
+    const ps_message end = {.kind = PS_MESSAGE_END};
+    PS_TRY(ps_outbox_send(&task->state, 0, &end, err));
+    task->told_end = true;
+    *state = PS_TASK_DONE;
     return PS_OK;
 }
 
 ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err)
 {
     bool worked;
+    if (task->told_end) {
+        *state = PS_TASK_DONE;
+        return PS_OK;
+    }
     *state = PS_TASK_PROGRESS;
     if (!ps_task_flush(task)) {
         return rest(task, PS_TASK_BLOCKED, state, err);

@@ -59,7 +59,7 @@ typedef struct ps_task {
     int64_t epoch;           /* of the state being copied */
     bool settled;            /* no operator has work left */
     bool ended;              /* the end was delivered */
-    bool told_end;           /* also to the reader of the state */
+    bool told_end;           /* also to the reader of the state, whose they are from then on */
 } ps_task;
 
 /* What a message with a batch of state carries as its value. */

@@ -306,7 +306,10 @@ static void state_leaves_between_messages(void)
     CHECK_STR(state_log(&b), " B1 E");
     CHECK_EQ(step(&b), PS_TASK_DONE);
     CHECK(!ps_task_has_state(b.task));
-    b.task->state.targets[0].ring = NULL;
+    b.task->state.targets[0].ring = NULL; /* as the reader does that was told the end */
+    CHECK_OK(ps_task_freeze(b.task, 2, 0, NULL));
+    CHECK_EQ(step(&b), PS_TASK_DONE);
+    CHECK(b.task->copying); /* nothing of it was copied behind the reader's back */
     ps_ring_fini(&ring);
     end(&b);
 }
