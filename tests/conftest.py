@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.services import FOUND
 from tests.services.postgres import Unavailable, postgres_server
 
 settings.register_profile(
@@ -24,5 +25,15 @@ def postgres():
         try:
             server = stack.enter_context(postgres_server())
         except Unavailable as reason:
+            FOUND["PostgreSQL"] = f"skipped: {reason}"
             pytest.skip(str(reason))
+        FOUND["PostgreSQL"] = "ran"
         yield server
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say which services the tests met for real: a log of CI must not hide one that is missing."""
+    if FOUND:
+        terminalreporter.section("services")
+    for name, state in sorted(FOUND.items()):
+        terminalreporter.write_line(f"{name}: {state}")

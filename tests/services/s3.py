@@ -1,6 +1,7 @@
 """A local server that speaks S3, started for the tests that ask for it."""
 
 import http.client
+import importlib.util
 import re
 import subprocess
 import sys
@@ -9,14 +10,23 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.services import FOUND
+
 START_S = 30
 REGION = "us-east-1"
+
+
+def skip(reason):
+    """Skip the test, and say so at the end of the run too."""
+    FOUND["S3"] = f"skipped: {reason}"
+    pytest.skip(reason)
 
 
 @contextmanager
 def serve():
     """The address of a running server; skips the test, with the reason, if it cannot start."""
-    pytest.importorskip("moto", reason="moto is not installed: no S3 server")
+    if importlib.util.find_spec("moto") is None:
+        skip("moto is not installed: pip install 'moto[server]'")
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as server:
         timer = threading.Timer(START_S, server.kill)
@@ -28,7 +38,8 @@ def serve():
                 address = re.search(r"Running on (http://127\.0\.0\.1:\d+)", said[-1])
             timer.cancel()
             if address is None:
-                pytest.skip(f"the S3 server did not start: {''.join(said[-3:])}")
+                skip(f"the S3 server did not start: {''.join(said[-3:])}")
+            FOUND["S3"] = "ran"
             drain = threading.Thread(target=server.stderr.read, daemon=True)
             drain.start()
             yield address[1]
