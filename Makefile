@@ -106,6 +106,7 @@ bench-latency: build ## from a producer's schedule to a callback: make bench-lat
 
 bench-toy: build ## every benchmark at toy size, so that none rots
 	BENCH_ROWS=20000 BENCH_TURNS=1 $(PY) -m pytest bench -q
+	$(PY) bench/latency.py --rate 50000 --seconds 3
 
 bench-compare: build ## make bench-compare BASE=main HEAD=HEAD
 	$(PY) bench/compare.py $(or $(BASE),main) $(or $(HEAD),HEAD)

@@ -103,6 +103,8 @@ def main() -> None:
         "latency_ms": {**shown, "max": round(float(latencies.max()), 2)},
     }
     print(json.dumps(report, indent=1))
+    if rows_in != wanted:
+        raise SystemExit(f"{wanted:,} rows were appended and {rows_in:,} read")
 
 
 if __name__ == "__main__":
