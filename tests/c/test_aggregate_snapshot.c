@@ -173,6 +173,43 @@ static void large_state_travels_in_several_batches(void)
     close_chain(c, mem);
 }
 
+/* Keys die and others come while their rows wait to be written: each row keeps its own key. */
+static void rows_waiting_to_be_written_keep_their_keys(void)
+{
+    enum { KEYS = 70000, PARTS = 4 }; /* enough for a sweep */
+    static const run WAITING = {.shards = 1, .tracks = true, .copy_lag = INT64_MAX};
+    static event many[KEYS];
+    static bool found[KEYS];
+    const job j = make_job(&SOME_WINDOWS[0], 0, 1, &SETS[1]);
+    ps_mem *mem = NULL;
+    lines out;
+    int64_t groups = 0;
+    CHECK_OK(ps_mem_create(0, &mem, NULL));
+    chain *c = open_chain(&j, &WAITING, mem, &out);
+    for (int64_t part = 0; part < PARTS; part++) {
+        for (int64_t i = 0; i < KEYS; i++) {
+            many[i] = (event){.t = part * 1000, .k = part * KEYS + i, .k_valid = true, .i = 1};
+        }
+        CHECK_OK(chain_feed(c, many, KEYS, 60000, NULL));
+        if (part == 0) {
+            CHECK_OK(chain_barrier(c, true, NULL));
+        }
+    }
+    CHECK_OK(chain_copy(c, NULL));
+    for (int64_t i = 0; i < c->states.count; i++) {
+        const ps_batch *batch = c->states.held[i].batch;
+        for (int64_t r = 0; ps_schema_find(batch->schema, ".slice") >= 0 && r < batch->length;
+             r++) {
+            const int64_t key = ((const int64_t *)batch->columns[0].values)[r];
+            CHECK(key >= 0 && key < KEYS && !found[key]);
+            found[key] = true;
+            groups++;
+        }
+    }
+    CHECK_EQ(groups, KEYS);
+    close_chain(c, mem);
+}
+
 static void nobody_asking_is_no_state(void)
 {
     const job j = make_job(&SOME_WINDOWS[0], 0, 1, &SETS[1]);
@@ -197,6 +234,7 @@ int main(void)
     RUN(empty_and_finished_states_restore);
     RUN(what_has_left_does_not_leave_again);
     RUN(large_state_travels_in_several_batches);
+    RUN(rows_waiting_to_be_written_keep_their_keys);
     RUN(nobody_asking_is_no_state);
     return 0;
 }
