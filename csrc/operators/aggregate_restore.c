@@ -34,6 +34,7 @@ static ps_status restore_progress(aggregate *self, const ps_batch *state, ps_err
 
 typedef struct restore_room {
     int32_t *lanes; /* by lane: the column of the state, -1 = none */
+    bool *present;  /* by lane */
     bool incomplete;
     int64_t first_open;
     ps_vector_scratch keys[KEYS_MAX];
@@ -78,8 +79,10 @@ static ps_status place_rows(aggregate *self, const int64_t *slices, const uint32
     const int64_t capacity = self->keys == NULL ? 1 : ps_keymap_capacity(self->keys);
     ps_slice *slice = NULL;
     for (int64_t i = 0; i < count; i++) {
-        PS_TRY(ps_slice_obtain(&self->store, slices[i], &slice, err));
-        PS_TRY(ps_slice_reach(&self->store, slice, capacity, err));
+        if (slice == NULL || slice->index != slices[i]) {
+            PS_TRY(ps_slice_obtain(&self->store, slices[i], &slice, err));
+            PS_TRY(ps_slice_reach(&self->store, slice, capacity, err));
+        }
         rows[i] = aggregate_row(self, slice, gids[i]);
         if (rows[i] == NULL) {
             return ps_mem_refused(self->op.mem, self->store.chunk_bytes, "restored state", err);
@@ -189,12 +192,13 @@ static ps_status find_lanes(const aggregate *self, const ps_schema *found, resto
                            name);
         }
         room->lanes[i] = column;
+        room->present[i] = column >= 0;
         room->incomplete |= column < 0;
     }
     if (room->lanes[0] < 0) {
         return ps_fail(err, PS_CORRUPT, "the state of an aggregate has no count of its rows");
     }
-    return PS_OK;
+    return ps_agg_check_lanes(self->layout, room->present, err);
 }
 
 ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err)
@@ -205,13 +209,14 @@ ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err)
         return restore_progress(self, state, err);
     }
     PS_TRY(check_keys(self, state->schema, err));
-    const size_t bytes =
-        sizeof(restore_room) + (size_t)ps_agg_lane_count(self->layout) * sizeof(int32_t);
+    const size_t lanes = (size_t)ps_agg_lane_count(self->layout);
+    const size_t bytes = sizeof(restore_room) + lanes * (sizeof(int32_t) + sizeof(bool));
     restore_room *room = ps_alloc(op->mem, bytes);
     if (room == NULL) {
         return ps_mem_refused(op->mem, bytes, "restoring state", err);
     }
     room->lanes = (int32_t *)(room + 1);
+    room->present = (bool *)(room->lanes + lanes);
     room->incomplete = false;
     room->first_open = first_open_slice(self);
     ps_status status = find_lanes(self, state->schema, room, err);

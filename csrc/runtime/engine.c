@@ -722,7 +722,8 @@ const char *ps_engine_operator(const ps_engine *engine, int32_t id)
     return NULL;
 }
 
-ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *state, ps_error *err)
+ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *state, int32_t shard,
+                            ps_error *err)
 {
     if (engine->started) {
         return ps_fail(err, PS_INVALID, "state can only be restored before the first input");
@@ -733,7 +734,8 @@ ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *st
     }
     for (int32_t i = 0; i < engine->line_count; i++) {
         ps_operator *const op = engine->lines[i].op;
-        if (op->id == operator_id && op->calls->restore != NULL) {
+        const bool meant = shard < 0 || op->shard == shard;
+        if (op->id == operator_id && op->calls->restore != NULL && meant) {
             PS_TRY(ps_operator_restore(op, state, err));
         }
     }

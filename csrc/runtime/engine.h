@@ -103,11 +103,12 @@ PS_API PS_MUST_CHECK ps_status ps_engine_next_state(ps_engine *engine, int64_t t
 /* For a driving thread that waits with frozen state of its own: hands out a part without taking
  * input. *worked is false when there was none or no room. */
 PS_API PS_MUST_CHECK ps_status ps_engine_copy_state(ps_engine *engine, bool *worked, ps_error *err);
-/* Before the first input: gives one piece of state back to its operator on every shard that owns a
- * part. Pieces of one barrier in any order; those of a later one replace rows of earlier ones, and
- * rows of windows that the latest says are closed are left out. */
+/* Before the first input: gives one piece of state back to its operator on shard `shard` (-1: on
+ * each), which keeps the part it owns. Threads may do so for different shards at the same time.
+ * Pieces of one barrier in any order; those of a later one replace rows of earlier ones, and rows
+ * of windows that the latest says are closed are left out. */
 PS_API PS_MUST_CHECK ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id,
-                                                 ps_batch *state, ps_error *err);
+                                                 ps_batch *state, int32_t shard, ps_error *err);
 /* The columns of the rows of state that an operator writes; the receiver releases *out. Its release
  * is NULL when the operator keeps no state. */
 PS_API PS_MUST_CHECK ps_status ps_engine_state_schema(ps_engine *engine, int32_t operator_id,

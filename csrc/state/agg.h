@@ -89,6 +89,11 @@ bool ps_agg_own_strings(const ps_agg_layout *layout, uint8_t *row, ps_arena *are
 int32_t ps_agg_lane_count(const ps_agg_layout *layout);
 void ps_agg_lane_describe(const ps_agg_layout *layout, int32_t lane, char *name, size_t name_size,
                           ps_type *type);
+/* Whether rows restored from the lanes that are present mean something for every aggregate: one
+ * whose lanes are all missing starts empty, but not one that has its count and not its values, or
+ * the other way round. PS_INVALID names it. */
+PS_MUST_CHECK ps_status ps_agg_check_lanes(const ps_agg_layout *layout, const bool *present,
+                                           ps_error *err);
 void ps_agg_lane_save(const ps_agg_layout *layout, int32_t lane, const uint8_t *const *rows,
                       int64_t count, ps_vector_scratch *scratch, ps_vector *out);
 PS_MUST_CHECK ps_status ps_agg_lane_load(const ps_agg_layout *layout, int32_t lane,

@@ -644,6 +644,34 @@ void ps_agg_lane_describe(const ps_agg_layout *layout, int32_t lane, char *name,
     *type = TYPES[lane_class(a, part)];
 }
 
+static bool has_lanes(const ps_agg_layout *layout, int32_t number, const bool *present)
+{
+    int32_t first = 0;
+    for (int32_t k = 0; k < number; k++) {
+        first += acc_lanes(layout->accs[k].kind);
+    }
+    bool all = true;
+    for (int32_t i = 0; i < acc_lanes(layout->accs[number].kind); i++) {
+        all = all && present[first + i];
+    }
+    return all;
+}
+
+ps_status ps_agg_check_lanes(const ps_agg_layout *layout, const bool *present, ps_error *err)
+{
+    for (int32_t i = 0; i < layout->output_count; i++) {
+        const agg_output *output = &layout->outputs[i];
+        if (output->count >= 0 &&
+            has_lanes(layout, output->main, present) != has_lanes(layout, output->count, present)) {
+            return ps_fail(err, PS_INVALID,
+                           "aggregate '%s' is not in the state, and cannot start empty beside rows "
+                           "that are already counted: leave it out, or start without the state",
+                           output->name);
+        }
+    }
+    return PS_OK;
+}
+
 void ps_agg_lane_save(const ps_agg_layout *layout, int32_t lane, const uint8_t *const *rows,
                       int64_t count, ps_vector_scratch *scratch, ps_vector *out)
 {

@@ -75,6 +75,16 @@ static void segment_add(ps_key_segment *segment, uint64_t hash, uint64_t entry)
     segment->used++;
 }
 
+#define AHEAD 16 /* entries between asking for a key and hashing it */
+
+static void ask_ahead(const ps_key_index *index, const uint64_t *entries, uint32_t at,
+                      uint32_t capacity)
+{
+    if (index->key_of != NULL && at + AHEAD < capacity && entries[at + AHEAD] != 0) {
+        __builtin_prefetch(index->key_of(index->context, (uint32_t)entries[at + AHEAD] - 1), 0, 3);
+    }
+}
+
 static bool segment_double(ps_key_index *index, ps_key_segment *segment)
 {
     const uint32_t old_capacity = segment->mask + 1;
@@ -87,6 +97,7 @@ static bool segment_double(ps_key_index *index, ps_key_segment *segment)
     segment->mask = old_capacity * 2 - 1;
     segment->used = 0;
     for (uint32_t i = 0; i < old_capacity; i++) {
+        ask_ahead(index, old, i, old_capacity);
         if (old[i] != 0) {
             segment_add(segment, index->hash_of(index->context, (uint32_t)old[i] - 1), old[i]);
         }
@@ -131,6 +142,7 @@ static bool segment_split(ps_key_index *index, ps_key_segment *segment, uint64_t
     const uint64_t bit = (uint64_t)1 << segment->depth;
     for (uint32_t i = 0; i < capacity; i++) {
         const uint64_t entry = segment->entries[i];
+        ask_ahead(index, segment->entries, i, capacity);
         if (entry != 0) {
             const uint64_t h = index->hash_of(index->context, (uint32_t)entry - 1);
             segment_add(((h >> 20) & bit) != 0 ? high : low, h, entry);

@@ -25,6 +25,8 @@ typedef struct ps_key_index {
     uint32_t depth;
     int64_t size_bytes;
     uint64_t (*hash_of)(const void *context, uint32_t gid);
+    /* What hash_of will read, to ask for it ahead: a split visits keys all over memory. Or NULL. */
+    const void *(*key_of)(const void *context, uint32_t gid);
     const void *context;
 } ps_key_index;
 

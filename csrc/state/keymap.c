@@ -60,6 +60,18 @@ static uint64_t hash_of_gid(const void *context, uint32_t gid)
     return map->by_word ? ps_hash_u64(*word_at(map, gid)) : bytes_at(map, gid)->hash;
 }
 
+static const void *key_of_gid(const void *context, uint32_t gid)
+{
+    const ps_keymap *map = context;
+    return map->by_word ? (const void *)word_at(map, gid) : &bytes_at(map, gid)->hash;
+}
+
+static void init_index(ps_keymap *map, ps_key_index *index)
+{
+    ps_key_index_init(index, map->mem, hash_of_gid, map);
+    index->key_of = key_of_gid;
+}
+
 ps_status ps_keymap_create(ps_mem *mem, const ps_type *types, int32_t key_count, ps_keymap **out,
                            ps_error *err)
 {
@@ -81,7 +93,7 @@ ps_status ps_keymap_create(ps_mem *mem, const ps_type *types, int32_t key_count,
     map->by_word = key_count == 1 && map->kinds[0] != PS_CLASS_STR;
     map->direct_on = map->by_word && map->kinds[0] != PS_CLASS_F64;
     ps_chunks_init(&map->keys, mem, map->by_word ? sizeof(uint64_t) : sizeof(byte_key));
-    ps_key_index_init(&map->index, mem, hash_of_gid, map);
+    init_index(map, &map->index);
     ps_arena_init(&map->arena, mem);
     *out = map;
     return PS_OK;
@@ -652,7 +664,7 @@ static ps_status compact_bytes(ps_keymap *map, const uint8_t *live, ps_error *er
 static ps_status rebuild_index(ps_keymap *map, const uint8_t *live, ps_error *err)
 {
     ps_key_index fresh;
-    ps_key_index_init(&fresh, map->mem, hash_of_gid, map);
+    init_index(map, &fresh);
     for (uint32_t gid = 0; gid < map->capacity; gid++) {
         if (!live[gid] || gid == map->null_gid) {
             continue;

@@ -246,7 +246,7 @@ cdef extern from "pystream.h" nogil:
     const char *ps_engine_operator(const ps_engine *engine, int32_t id)
     int32_t ps_engine_operator_limit(const ps_engine *engine)
     ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *state,
-                                ps_error *err)
+                                int32_t shard, ps_error *err)
     void ps_engine_cancel(ps_engine *engine)
     ps_status ps_engine_failure(const ps_engine *engine, ps_error *err)
     int32_t ps_engine_metrics_count(const ps_engine *engine)

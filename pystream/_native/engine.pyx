@@ -190,12 +190,16 @@ cdef class Engine:
         check(status, &err)
         return bool(worked)
 
-    def restore(self, int32_t operator_id, Batch state not None):
-        """Gives one piece of state back to its operator, before the first input."""
+    def restore(self, int32_t operator_id, Batch state not None, int32_t shard=-1):
+        """Gives one piece of state back to its operator, before the first input.
+
+        shard: only the part of that shard, and -1 is all of them. Several threads may restore
+        different shards at the same time.
+        """
         cdef ps_error err
         cdef ps_status status
         with nogil:  # copies the rows
-            status = ps_engine_restore(self.ptr, operator_id, state.ptr, &err)
+            status = ps_engine_restore(self.ptr, operator_id, state.ptr, shard, &err)
         check(status, &err)
 
     def state_schema(self, int32_t operator_id):

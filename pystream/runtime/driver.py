@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pystream._native.arrow import Batch, BatchList, Memory
@@ -253,12 +254,18 @@ class Driver:
         return shard * _KEY_GROUPS // count, (shard + 1) * _KEY_GROUPS // count
 
     def restore(self, pieces: Callable[[str], Iterator[Any]]) -> None:
-        """Give every operator its state back, before `open`; pieces: of an operator's key."""
-        for segment in self.segments:
-            for operator in segment.spec.stateful:
-                for piece in pieces(operator.key):
-                    batch = Batch.from_arrow(piece, self.memory)
-                    segment.engine.restore(operator.number, batch)
+        """Give every operator its state back, before `open`; pieces: of an operator's key.
+
+        Each piece goes to all shards at the same time, in a thread each.
+        """
+        shards = range(self.parallelism)
+        with ThreadPoolExecutor(self.parallelism, f"{self._name}-restore") as pool:
+            for segment in self.segments:
+                for operator in segment.spec.stateful:
+                    for piece in pieces(operator.key):
+                        batch = Batch.from_arrow(piece, self.memory)
+                        give = functools.partial(segment.engine.restore, operator.number, batch)
+                        list(pool.map(give, shards))
 
     def tell_committed(self, positions: Mapping[str, Mapping[str, Position]]) -> None:
         """Let the sources know of a decided checkpoint. From any thread."""

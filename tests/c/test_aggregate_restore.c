@@ -81,6 +81,29 @@ static void state_of_another_query_is_corrupt(void)
     }
 }
 
+/* A sum that is new starts empty; a mean would divide its new sum by all rows so far. */
+static void a_new_aggregate_starts_empty_or_is_refused(void)
+{
+    static const ps_agg_spec OLD[] = {COUNT_ROWS}, SUMMED[] = {COUNT_ROWS, AGG(SUM, I)},
+                             MEANT[] = {COUNT_ROWS, AGG(MEAN, I)}, LEAST[] = {AGG(MIN, I)};
+    const agg_set old = SET(OLD), sets[] = {SET(SUMMED), SET(MEANT), SET(LEAST)};
+    const job before = make_job(&SOME_WINDOWS[0], 0, 1, &old);
+    for (int i = 0; i < 3; i++) {
+        ps_mem *mem = NULL;
+        lines out;
+        ps_error err = {0};
+        CHECK_OK(ps_mem_create(0, &mem, NULL));
+        ps_batch *groups = groups_of(&before, mem);
+        const job after = make_job(&SOME_WINDOWS[0], 0, 1, &sets[i]);
+        chain *c = open_chain(&after, &ONE_SHARD, mem, &out);
+        const ps_status status = c->shard[0]->calls->restore(c->shard[0], groups, &err);
+        CHECK_EQ(status, i == 0 ? PS_OK : PS_INVALID);
+        CHECK(i == 0 || strstr(err.text, i == 1 ? "'MEANI'" : "'MINI'") != NULL);
+        ps_batch_release(groups);
+        close_chain(c, mem);
+    }
+}
+
 static void refused_memory_leaks_nothing(void)
 {
     const job j = make_job(&SOME_WINDOWS[3], 0, 2, &SETS[4]);
@@ -114,6 +137,7 @@ static void refused_memory_leaks_nothing(void)
 int main(void)
 {
     RUN(state_of_another_query_is_corrupt);
+    RUN(a_new_aggregate_starts_empty_or_is_refused);
     RUN(refused_memory_leaks_nothing);
     return 0;
 }

@@ -280,8 +280,8 @@ static void run_restored(int32_t shards_before, int32_t shards_after)
     for (int64_t i = 0; i < states->count; i++) {
         const ps_state_piece *const piece = &states->pieces[i];
         CHECK(piece->shard < shards_before);
-        CHECK_OK(ps_engine_restore(after, piece->operator_id, piece->batch, NULL));
-        CHECK_EQ(ps_engine_restore(after, 77, piece->batch, NULL), PS_INVALID);
+        CHECK_OK(ps_engine_restore(after, piece->operator_id, piece->batch, -1, NULL));
+        CHECK_EQ(ps_engine_restore(after, 77, piece->batch, -1, NULL), PS_INVALID);
     }
     flow_drop_states(states);
     ps_engine_cancel(before);

@@ -165,7 +165,7 @@ static void a_task_that_has_ended_is_part_of_the_state(void)
         }
         for (int64_t i = 0; i < states->count; i++) {
             CHECK_OK(ps_engine_restore(after, states->pieces[i].operator_id,
-                                       states->pieces[i].batch, NULL));
+                                       states->pieces[i].batch, -1, NULL));
         }
         flow_drop_states(states);
         ps_engine_release(before);
