@@ -67,6 +67,9 @@ class ActorThread:
     ) -> None:
         self._actor = actor
         self._on_end = on_end
+        self._lock = threading.Lock()
+        self._over = False
+        self._afterwards: Callable[[], None] | None = None
         self._thread = start_thread(self._body, job, actor.name, number)
 
     def _body(self) -> None:
@@ -77,8 +80,25 @@ class ActorThread:
         finally:
             self._actor.ended = True
             self._on_end()
+            with self._lock:
+                self._over = True
+            if self._afterwards is not None:
+                self._afterwards()
+
+    @property
+    def name(self) -> str:
+        """What Python calls the thread."""
+        return self._thread.name
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for its end; False when the time was up first."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def leave(self, afterwards: Callable[[], None]) -> None:
+        """Wait no more; `afterwards` is called when it has ended, here or in its thread."""
+        with self._lock:
+            if not self._over:
+                self._afterwards = afterwards
+                return
+        afterwards()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -298,22 +299,56 @@ class Driver:
         for segment in self.segments:
             segment.engine.cancel()
 
-    def close(self) -> None:
-        """Stop everything and wait for the threads; harmless when done before."""
-        if self._closed:
-            return
-        self._closed = True
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was asked for."""
+        return self._cancelled.is_set()
+
+    def failure(self) -> BaseException | None:
+        """What has ended a shard or a poller, though `step` has not come to it yet."""
+        for workers in self._workers:
+            if workers.failure is not None:
+                return workers.failure
+        found = (feed.failure(s.engine) for s in self.segments for feed in s.feeds)
+        return next((failure for failure in found if failure is not None), None)
+
+    def end_threads(self) -> None:
+        """Let the threads end; waits for none."""
         for pump in self.pumps:
             pump.close()
         for segment in self.segments:
             if not segment.done:
                 segment.engine.cancel()
+
+    def close(self, patience_s: float | None = None) -> list[str]:
+        """Stop everything and wait for the threads; harmless when done before.
+
+        Parameters
+        ----------
+        patience_s
+            How long to wait for all of them; None waits as long as it takes.
+
+        Returns
+        -------
+        list of str
+            Names of the threads that have not ended, and are left behind.
+        """
+        if self._closed:
+            return []
+        self._closed = True
+        until_s = None if patience_s is None else time.monotonic() + patience_s
+        self.end_threads()
+        left: list[str] = []
         for workers in self._workers:
-            workers.join()
-        for thread in self._pump_threads:
-            thread.join()
+            left += workers.join(_seconds_left(until_s))
+        for pump, thread in zip(self.pumps, self._pump_threads, strict=False):
+            if not thread.join(_seconds_left(until_s)):
+                pump.leave()
+                thread.leave(pump.close_left)
+                left.append(thread.name)
         for segment in self.segments:
             segment.close()
+        return left
 
     # ---- figures ----
 
@@ -361,6 +396,10 @@ def run_to_end(driver: Driver, output_rows: int) -> Iterator[None]:
         if not driver.step(output_rows):
             driver.wait()
         yield
+
+
+def _seconds_left(until_s: float | None) -> float | None:
+    return None if until_s is None else max(0.0, until_s - time.monotonic())
 
 
 def _unit_of(node: LogicalNode) -> int:

@@ -117,11 +117,17 @@ class Feed:
             self.reader.close()
 
     def close(self) -> None:
-        """Let go of the source; its source thread has ended."""
+        """Let go of the source, unless its source thread still asks it."""
         if self.reader is not None:
             self.reader.close()
-        if self.intake is not None:
+        if self.intake is not None and not self.intake.left:
             self.intake.poller.close()
+
+    def failure(self, engine: Engine) -> BaseException | None:
+        """What has ended the poller, though rows before it may still wait."""
+        if self.intake is None or self.intake.failure is None or self.finished:
+            return None
+        return self._explain(self.intake.failure, engine)
 
     def explain(self, error: SourceError, engine: Engine) -> BaseException:
         """The error of a pulled source with its name, its cause and how far it came."""

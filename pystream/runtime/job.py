@@ -92,7 +92,9 @@ class Job:
         Raises
         ------
         PystreamError
-            What made the job fail. Ctrl-C cancels the job and raises KeyboardInterrupt.
+            What made the job fail, first of all, with the operator or sink in which it did. A note
+            on it names each thread that has not ended even so. Ctrl-C cancels the job and raises
+            KeyboardInterrupt.
         """
         self._need_owner()
         until = None if timeout is None else time.monotonic() + timeout
@@ -107,6 +109,13 @@ class Job:
             raise
         if self.error is not None and not isinstance(self.error, CancelledError):
             raise self.error
+        if self._run.left and self.error is None:
+            warnings.warn(
+                f"job {self.name!r} is over, but its source does not answer: left behind "
+                f"{', '.join(self._run.left)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         return True
 
     def result(self) -> Any:

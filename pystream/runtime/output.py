@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,12 +27,13 @@ _WAITING_LISTS = 16
 class _Call:
     """One thing for the sink to do."""
 
-    verb: str  # write, prepare, commit or close
+    verb: str  # write, prepare, commit, close or abort
     batches: BatchList | None = None
     size_bytes: int = 0
     epoch: int = 0
     token: Any = None
     then: Callable[[Any], None] | None = None
+    error: BaseException | None = None
 
 
 class Output(Actor):
@@ -52,7 +54,8 @@ class Output(Actor):
         self._calls: deque[_Call] = deque()
         self._bytes = 0
         self._lists = 0
-        self._idle = True
+        self._doing: str | None = None
+        self._since_s = 0.0
 
     def open(self, schema: Schema, context: SinkContext, epoch: int, token: Any) -> None:
         """Open the sink where the last decided epoch left it. In the caller's thread."""
@@ -88,18 +91,30 @@ class Output(Actor):
         """Nothing more comes; the actor ends behind everything before."""
         self._add(_Call("close"))
 
-    def give_up(self, *, drop: bool) -> None:
-        """End without closing the sink: `abort` follows. drop: what waits is not written."""
+    def give_up(self, error: BaseException, *, drop: bool) -> None:
+        """End with `abort` instead of `close`. drop: what waits is not written."""
         if drop:
-            with self._lock:
-                self._calls.clear()
-        self._add(_Call("stop"))
+            self.drop()
+        self._add(_Call("abort", error=error))
+
+    def drop(self) -> None:
+        """Forget what waits, but not that the run has failed."""
+        with self._lock:
+            self._calls = deque(call for call in self._calls if call.verb == "abort")
 
     @property
     def idle(self) -> bool:
         """Whether every call has been made."""
         with self._lock:
-            return self._idle and not self._calls
+            return self._doing is None and not self._calls
+
+    @property
+    def doing(self) -> tuple[str, float]:
+        """The call that the sink is in, and for how many seconds; an empty name when in none."""
+        with self._lock:
+            if self._doing is None:
+                return "", 0.0
+            return self._doing, time.monotonic() - self._since_s
 
     def _add(self, call: _Call) -> None:
         with self._lock:
@@ -115,12 +130,12 @@ class Output(Actor):
             if not self._calls:
                 return False
             call = self._calls.popleft()
-            self._idle = False
+            self._doing, self._since_s = call.verb, time.monotonic()
         try:
             self._make(call)
         finally:
             with self._lock:
-                self._idle = True
+                self._doing = None
                 self._bytes -= call.size_bytes
                 self._lists -= call.verb == "write"
             self._notify()
@@ -139,12 +154,14 @@ class Output(Actor):
                 self.sink.commit(call.epoch, call.token)
             elif call.verb == "close":
                 self.sink.close()
+        if call.error is not None:
+            self.abort(call.error)
         if call.then is not None:
             call.then(answer)
-        self.ended = call.verb in ("close", "stop")
+        self.ended = call.verb in ("close", "abort")
 
     def abort(self, error: BaseException) -> None:
-        """Tell the sink that the run failed; its thread has ended."""
+        """Tell the sink that the run failed; no other call is under way."""
         try:
             self.sink.abort(error)
         except Exception as second:

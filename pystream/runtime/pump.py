@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,12 +27,15 @@ class Intake:
         The poller has ended; what waits is all there will be.
     failure
         What ended the poller, if it failed.
+    left
+        Its source thread has not ended in time, and closes the poller when it does.
     """
 
     def __init__(self, poller: Poller) -> None:
         self.poller = poller
         self.ended = False
         self.failure: BaseException | None = None
+        self.left = False
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Any, int, Position]] = deque()
         self._bytes = 0
@@ -112,3 +116,14 @@ class Pump(Actor):
         """Ask no more; from any thread."""
         self._closing = True
         self.ring()
+
+    def leave(self) -> None:
+        """Its thread will not be waited for: what it asks is not for others to close."""
+        for intake in self._intakes:
+            intake.left = True
+
+    def close_left(self) -> None:
+        """Close what was left to its thread, in that thread."""
+        for intake in self._intakes:
+            with contextlib.suppress(Exception):
+                intake.poller.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pystream.errors import CancelledError
 from pystream.progress import Progress
-from pystream.runtime.actor import ActorThread
+from pystream.runtime.actor import Actor, ActorThread
 from pystream.runtime.checkpointer import Checkpointer, Epoch
 from pystream.runtime.driver import Driver
 from pystream.runtime.output import Output
@@ -19,9 +19,16 @@ __all__ = ["Run"]
 # Result rows gathered before a sink sees them, when the input does not arrive live.
 _SINK_ROWS = 65_536
 
+# How long a part that sleeps where nothing can wake it may hold up the report of a failure.
+_PATIENCE_S = 3.0
+_LOOK_S = 0.1
+
 
 class Run:
     """Drives a query into a sink. Knows nothing of the `Job` that looks at it from outside.
+
+    The first failure of any part is the run's. It is told soon, even if some part sleeps where
+    nothing can wake it: a thread that has not ended after some seconds is left behind.
 
     Without a checkpointer the whole run is epoch 1, prepared and committed at its end.
 
@@ -30,7 +37,12 @@ class Run:
     over
         There is nothing to do: an earlier run came to the end of the input.
     on_end
-        Called when nothing runs any more.
+        Called when nothing can write any more; not at all if the run ends with a thread that can.
+
+    Attributes
+    ----------
+    left
+        Names of the threads that had not ended when the run did.
     """
 
     def __init__(
@@ -49,6 +61,7 @@ class Run:
         self.checkpointer = checkpointer
         self.status = "running"
         self.error: BaseException | None = None
+        self.left: list[str] = []
         self.ended = threading.Event()
         self.started_s = time.monotonic()
         self.ended_s: float | None = None
@@ -59,6 +72,8 @@ class Run:
         self._closing = over
         self._on_end = on_end
         self._threads: list[ActorThread] = []
+        self._lock = threading.Lock()  # of error and status
+        self._failing = threading.Event()  # the driving thread sees to the failure
         if over:
             output.close()
 
@@ -67,7 +82,8 @@ class Run:
         try:
             self._start_threads()
             self._loop()
-            self.status = "stopped" if self.driver.stopping or self._cut_short else "finished"
+            self._raise_failures()
+            self._succeed()
         except BaseException as error:
             self._fail(error)
         finally:
@@ -75,13 +91,13 @@ class Run:
                 self._close()
             except BaseException as error:
                 self._fail_to_close(error)
-            self.ended_s = time.monotonic()
-            self.ended.set()
+            self._end()
 
     def _start_threads(self) -> None:
         actors = [self.output] if self.checkpointer is None else [self.output, self.checkpointer]
         for actor in actors:
-            self._threads.append(ActorThread(actor, self._name, self.driver.wake))
+            on_end = functools.partial(self._on_end_of, actor)
+            self._threads.append(ActorThread(actor, self._name, on_end))
 
     def _loop(self) -> None:
         with Progress(self.driver.estimated_rows(), self._progress, label=self._name) as progress:
@@ -135,6 +151,13 @@ class Run:
         for actor in (self.checkpointer, self.output):
             if actor is not None and actor.failure is not None:
                 raise actor.failure
+        stuck = self.output.doing[1] > _PATIENCE_S
+        if self.driver.cancelled and (stuck or not self._closing):
+            raise CancelledError("the job was cancelled")
+        # Normally a failure waits its turn behind the rows before it.
+        failure = self.driver.failure() if stuck else None
+        if failure is not None:
+            raise failure
 
     @property
     def _stopped_at_barrier(self) -> bool:
@@ -166,15 +189,49 @@ class Run:
 
     # ---- ending ----
 
+    def _succeed(self) -> None:
+        with self._lock:
+            if self.error is None:
+                stopped = self.driver.stopping or self._cut_short
+                self.status = "stopped" if stopped else "finished"
+
+    def _declare(self, error: BaseException) -> BaseException:
+        """The run fails, if it has not before; answers the first error."""
+        with self._lock:
+            if self.error is None:
+                self.error = error
+                self.status = "cancelled" if isinstance(error, CancelledError) else "failed"
+            return self.error
+
+    def _on_end_of(self, actor: Actor) -> None:
+        """In the thread of the sink or the checkpoints, which is about to end."""
+        self.driver.wake()
+        if actor.failure is None:
+            return
+        error = self._declare(actor.failure)
+        if not self._failing.wait(_PATIENCE_S):
+            self._end_without_driver(error)
+        if actor is self.output:
+            self.output.abort(error)
+
+    def _end_without_driver(self, error: BaseException) -> None:
+        """The driving thread sleeps in a source that it pulls: it lets go when it comes back."""
+        if self.checkpointer is not None:
+            self.checkpointer.close()
+        self.driver.cancel()
+        self.output.give_up(error, drop=True)
+        self.left = [f"{self._name}-driver"]
+        error.add_note(self._explain_left())
+        self._end()
+
     def _fail(self, error: BaseException) -> None:
-        self.status = "cancelled" if isinstance(error, CancelledError) else "failed"
-        self.error = error
+        error = self._declare(error)
+        self._failing.set()
+        if self.checkpointer is not None:
+            self.checkpointer.close()
+        self.driver.end_threads()
         # Rows that were final before the failure still go to the sink.
-        self.output.give_up(drop=self.status == "cancelled")
-        self._join(self._threads[:1])
-        self.output.abort(error)
-        if self.checkpointer is not None and self.status == "failed":
-            error.add_note(_where_it_goes_on(self.checkpointer.epoch))
+        self.output.give_up(error, drop=self.status == "cancelled")
 
     def _fail_to_close(self, error: BaseException) -> None:
         """Letting go failed, which must not hide how the run itself ended."""
@@ -184,16 +241,60 @@ class Run:
             self.error.add_note(f"letting go failed too: {type(error).__name__}: {error}")
 
     def _close(self) -> None:
+        """Let everything go; the job passes on once nothing of it can write any more."""
+        self._failing.set()
         if self.checkpointer is not None:
             self.checkpointer.close()
-        self._join(self._threads)
-        self.driver.close()
-        if self._on_end is not None:
+        writers = self._join_writers()
+        left = writers + self.driver.close(_PATIENCE_S)
+        if not self.ended.is_set():
+            self.left = left
+            if left and self.error is not None:
+                self.error.add_note(self._explain_left())
+        if self.checkpointer is not None and self.status == "failed" and self.error is not None:
+            self.error.add_note(_where_it_goes_on(self.checkpointer.epoch))
+        if self._on_end is not None and not writers:
             self._on_end()
 
-    def _join(self, threads: list[ActorThread]) -> None:
-        for thread in threads:
-            thread.join()
+    def _join_writers(self) -> list[str]:
+        """Wait for the threads that write; the names of those that do not come to an end."""
+        left: list[str] = []
+        for thread in self._threads:
+            until_s = time.monotonic() + _PATIENCE_S
+            while not thread.join(_LOOK_S):
+                sink = thread is self._threads[0]
+                stuck = self.output.doing[1] > _PATIENCE_S if sink else time.monotonic() > until_s
+                if stuck and self.error is not None:
+                    self.output.drop()
+                    left.append(thread.name)
+                    break
+        return left
+
+    def _explain_left(self) -> str:
+        """What the threads that were left behind mean, for the note on an error."""
+        names = ", ".join(f"{name!r} ({self._whereabouts(name)})" for name in self.left)
+        text = f"left behind, for it has not ended within {_PATIENCE_S:g} s: thread {names}"
+        roles = {name.rpartition("-")[2] for name in self.left}
+        if self.checkpointer is None or not roles & {"sink", "checkpoint", "driver"}:
+            return text
+        return (
+            f"{text}; as it might still write, the job's lease is not given back: another "
+            "instance can start when the lease has run out"
+        )
+
+    def _whereabouts(self, thread: str) -> str:
+        role = thread.removeprefix(f"{self._name}-")
+        if role == "sink":
+            return f"inside {self.output.doing[0] or 'a call'} of {self.output.sink.name}"
+        if role == "checkpoint":
+            return "writing a checkpoint"
+        if role == "driver":
+            return "inside a source or a Python function"
+        return "inside a source" if role.startswith("source") else "inside a function"
+
+    def _end(self) -> None:
+        self.ended_s = time.monotonic()
+        self.ended.set()
 
 
 def _where_it_goes_on(epoch: int) -> str:

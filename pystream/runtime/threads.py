@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from pystream._native.core import name_thread
 from pystream._native.engine import Engine
+from pystream.errors import CancelledError
 
 __all__ = ["Workers", "start_thread"]
 
@@ -35,9 +36,16 @@ def start_thread(
 
 
 class Workers:
-    """The threads of one engine, each inside one native call; none with a single shard."""
+    """The threads of one engine, each inside one native call; none with a single shard.
+
+    Attributes
+    ----------
+    failure
+        What ended the first of them that failed.
+    """
 
     def __init__(self, engine: Engine, name: str) -> None:
+        self.failure: BaseException | None = None
         self._engine = engine
         self._threads = [
             start_thread(functools.partial(self._work, index), name, "shard", index)
@@ -47,10 +55,13 @@ class Workers:
     def _work(self, index: int) -> None:
         try:
             self._engine.work(index)
-        except Exception:  # the driving thread meets the same error and raises it
+        except Exception as failure:  # the driving thread meets the same error and raises it
+            if self.failure is None and not isinstance(failure, CancelledError):
+                self.failure = failure
             self._engine.cancel()
 
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until every thread has returned."""
+    def join(self, timeout: float | None = None) -> list[str]:
+        """Wait until every thread has returned; the names of those that did not in time."""
         for thread in self._threads:
             thread.join(timeout)
+        return [thread.name for thread in self._threads if thread.is_alive()]
