@@ -90,7 +90,7 @@ class OutOfMemoryError(PystreamError, MemoryError):
 
 
 class MemoryBudgetError(OutOfMemoryError):
-    """The job's own ``memory_budget`` is used up."""
+    """The job's own ``memory_budget`` is used up; `operator` holds most of it."""
 
 
 class UnsupportedError(PystreamError, NotImplementedError):

@@ -446,12 +446,14 @@ static ps_status on_batch(ps_operator *op, ps_batch *batch, ps_selection *select
         ps_program_begin_batch(self->input_programs[k]);
     }
     const int64_t count = selection == NULL ? batch->length : selection->count;
-    for (int64_t start = 0; start < count; start += PS_CHUNK_ROWS) {
+    ps_status status = PS_OK;
+    for (int64_t start = 0; start < count && status == PS_OK; start += PS_CHUNK_ROWS) {
         const uint32_t *rows = selection == NULL ? NULL : &selection->rows[start];
-        PS_TRY(add_chunk(self, batch, rows, selection == NULL ? start : 0,
-                         ps_min_i64(PS_CHUNK_ROWS, count - start), err));
+        status = add_chunk(self, batch, rows, selection == NULL ? start : 0,
+                           ps_min_i64(PS_CHUNK_ROWS, count - start), err);
     }
-    update_stats(self);
+    update_stats(self); /* after a failure as well: who asks why the budget is used up reads them */
+    PS_TRY(status);
     return PS_OK;
 }
 

@@ -20,13 +20,14 @@ from typing import Any
 from pystream._native.arrow import Batch, BatchList, Memory
 from pystream.connectors.base import Position
 from pystream.dtypes import time_unit
-from pystream.errors import CancelledError, InvalidError
+from pystream.errors import CancelledError, InvalidError, MemoryBudgetError
 from pystream.plan.logical import LogicalNode, MapNode
 from pystream.plan.lower import Segment, lower
 from pystream.plan.optimize import optimize
 from pystream.plan.partition import spread
 from pystream.progress import Progress
 from pystream.runtime.actor import ActorThread
+from pystream.runtime.budget import explain_budget
 from pystream.runtime.clock import Clock
 from pystream.runtime.metrics import Metrics, least, to_datetime
 from pystream.runtime.pump import Pump
@@ -164,7 +165,10 @@ class Driver:
             if segment.done:
                 continue
             last = segment is self._last
-            worked = segment.advance(output_rows if last else 0, self._wait_ns) or worked
+            try:
+                worked = segment.advance(output_rows if last else 0, self._wait_ns) or worked
+            except MemoryBudgetError as error:
+                raise explain_budget(error, self.segments, self.memory.used) from None
             segment.hand_on()
             self._hand_on_barrier()
         return worked or self._last.done

@@ -148,6 +148,20 @@ def test_memory_budget():
     assert query.collect(memory_budget="2GB").num_rows == 300_000
 
 
+@pytest.mark.parametrize("parallelism", [1, 2])
+def test_the_budget_names_who_holds_the_memory(parallelism):
+    times = pa.array([i * 1000 for i in range(300_000)], pa.timestamp("us"))
+    rows = ps.read_arrow(pa.table({"t": times, "user": range(300_000), "x": [1] * 300_000}))
+    small = rows.agg(n=ps.count())
+    wide = rows.with_event_time("t").group_by("user").window(ps.tumbling("1h"))
+    with pytest.raises(MemoryBudgetError, match="fewer keys, a shorter window") as caught:
+        wide.agg(n=ps.sum("x")).collect(memory_budget="12MB", parallelism=parallelism)
+    assert caught.value.operator == "aggregate by user over tumbling(1h)"
+    assert "holds" in str(caught.value)
+    assert "of the memory budget of 12000000 bytes are in use" in str(caught.value)
+    assert small.collect(memory_budget="12MB").num_rows == 1
+
+
 def test_a_dropped_job_warns_and_ends():
     def drop():
         endless().start(name="dropped")
