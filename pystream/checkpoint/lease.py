@@ -64,6 +64,8 @@ class Lease:
         How often the job has changed hands.
     ttl_s
         How long it lasts after each `renew`.
+    expired
+        It was taken from an instance that only seems to be dead: it may be asleep.
     """
 
     def __init__(
@@ -75,10 +77,12 @@ class Lease:
         version: str,
         lock: Lock | None,
         ttl_s: float,
+        expired: bool,
     ) -> None:
         self.owner = record.owner
         self.generation = record.generation
         self.ttl_s = ttl_s
+        self.expired = expired
         self._storage = storage
         self._clock = clock
         self._record = record
@@ -158,6 +162,7 @@ def acquire(
         raise InvalidError(f"a lease lasts some time: ttl_s must be above 0, not {ttl_s}")
     found = _read(storage)
     before = None if found is None else _decode(found[0], storage)
+    expired = False
     if before is not None:
         if before.job != job:
             raise CheckpointError(
@@ -165,6 +170,7 @@ def acquire(
                 "place of its own, or pass the same name="
             )
         _need_free(storage, clock, before)
+        expired = not before.released and not _is_dead(storage, before)
     name = f"lease-locks/{instance}" if storage.locks else None
     lock = None if name is None else storage.lock(name)
     record = _Record(
@@ -185,7 +191,15 @@ def acquire(
         _lost(storage, clock, job)
     if before is not None and before.lock is not None:
         storage.delete(before.lock)
-    return Lease(storage, clock, record=record, version=version, lock=lock, ttl_s=ttl_s)
+    return Lease(
+        storage,
+        clock,
+        record=record,
+        version=version,
+        lock=lock,
+        ttl_s=ttl_s,
+        expired=expired,
+    )
 
 
 def _swap(storage: Storage, data: bytes, version: str | None) -> str | None:

@@ -18,6 +18,9 @@ records (record.py) with these members:
     ``files``        state files, in the order in which they are restored:
                      ``name``, ``operator``, ``key_groups`` [first, stop), ``kind`` full|increment,
                      ``epoch``, ``rows``, ``bytes``, ``blocks`` [[bytes, CRC-32C], ...]
+
+A seal has the name of a checkpoint and is none: the epoch will never be decided. It has ``format``,
+``pystream``, ``job``, ``epoch``, and ``sealed``, the instance that made it.
 """
 
 from __future__ import annotations
@@ -29,7 +32,15 @@ from typing import Any
 from pystream.checkpoint.record import decode, encode
 from pystream.errors import CheckpointError, CorruptDataError
 
-__all__ = ["FORMAT", "Manifest", "StateFile", "decode_manifest", "encode_manifest"]
+__all__ = [
+    "FORMAT",
+    "Manifest",
+    "SealedError",
+    "StateFile",
+    "decode_manifest",
+    "encode_manifest",
+    "encode_seal",
+]
 
 FORMAT = 1
 
@@ -66,6 +77,17 @@ class Manifest:
     pystream: str = ""
 
 
+class SealedError(FileNotFoundError):
+    """The epoch is sealed: there is no checkpoint of it, and never will be."""
+
+
+def encode_seal(job: str, epoch: int, instance: str, pystream: str) -> bytes:
+    """The record of a seal."""
+    return encode(
+        {"format": FORMAT, "pystream": pystream, "job": job, "epoch": epoch, "sealed": instance}
+    )
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
     """The record of a manifest."""
     document = {name: getattr(manifest, name) for name in Manifest.__slots__ if name != "files"}
@@ -82,6 +104,8 @@ def decode_manifest(data: bytes, name: str, job: str | None) -> Manifest:
         It is damaged.
     CheckpointError
         It is whole, and of another job or of a newer pystream.
+    SealedError
+        It is a seal.
     """
     document = decode(data, name)
     written = document.pop("format", None)
@@ -97,6 +121,8 @@ def decode_manifest(data: bytes, name: str, job: str | None) -> Manifest:
             f"{name} is a checkpoint of job {document.get('job')!r}, not of {job!r}: give each job "
             "a place of its own, or pass the same name="
         )
+    if "sealed" in document:
+        raise SealedError(f"epoch {document['epoch']} was sealed by instance {document['sealed']}")
     try:
         files = [_file(entry) for entry in document.pop("files")]
         return Manifest(**document, files=files)

@@ -13,6 +13,10 @@ consecutive, so two instances that went on from the same checkpoint meet at the 
 they missed of each other. An instance that wakes so late that this name has expired already sees
 later checkpoints right after creating its own, and has lost too.
 
+Whoever takes over a lease that ran out seals that name before looking for the latest checkpoint:
+the instance before may only be asleep, anywhere between its last look at its lease and the creation
+of its next manifest, and what its sink staged for that epoch is about to be thrown away.
+
 Expiry removes manifests first and then files that no manifest names, so a crash in between leaves
 only files to be found again. It looks only at files of decided epochs: those of an epoch under way,
 ours or another instance's, are not its business.
@@ -27,9 +31,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pystream._native.core import version
 from pystream.checkpoint.checkpoint import Checkpoint
 from pystream.checkpoint.lease import Clock, Lease, acquire
-from pystream.checkpoint.manifest import Manifest, StateFile, decode_manifest, encode_manifest
+from pystream.checkpoint.manifest import (
+    Manifest,
+    SealedError,
+    StateFile,
+    decode_manifest,
+    encode_manifest,
+    encode_seal,
+)
 from pystream.checkpoint.state_file import COMPRESSIONS
 from pystream.checkpoint.writer import CheckpointWriter
 from pystream.errors import CheckpointError, CorruptDataError, FencedError, InvalidError
@@ -44,6 +56,7 @@ _SAVEPOINT = re.compile(r"savepoints/(.+)\.json")
 _OF_EPOCH = re.compile(r"(?:state|checkpoints)/(?:\.tmp-)?(\d{12,})[-.]")
 _SAVEPOINT_NAME = re.compile(r"(?!\d+\Z)[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}")
 _INCREMENTS_MAX = 32
+_SEALED = "it is sealed"
 
 
 class CheckpointStore:
@@ -89,6 +102,7 @@ class CheckpointStore:
         self._own: Checkpoint | None = None  # newest that this run decided
         self._writer: CheckpointWriter | None = None
         self._lease: Lease | None = None
+        self._sealed: dict[int, bool] = {}  # what is known of the numbers that are there
 
     @property
     def job(self) -> str:
@@ -101,7 +115,22 @@ class CheckpointStore:
 
     def epochs(self) -> list[int]:
         """The decided epochs that have not expired, ascending."""
+        known, numbers = self._sealed, self._numbers()
+        self._sealed = {n: known[n] if n in known else self._is_sealed(n) for n in numbers}
+        return [number for number in numbers if not self._sealed[number]]
+
+    def _numbers(self) -> list[int]:
+        """The epochs that cannot be decided any more: decided or sealed."""
         return sorted(int(m[1]) for m in self._names("checkpoints/", _CHECKPOINT))
+
+    def _is_sealed(self, epoch: int) -> bool:
+        try:
+            self._open(_manifest_name(epoch))
+        except SealedError:
+            return True
+        except (FileNotFoundError, CorruptDataError, CheckpointError):
+            pass
+        return False
 
     def savepoints(self) -> list[str]:
         """Names of the savepoints, sorted."""
@@ -111,7 +140,7 @@ class CheckpointStore:
     def next_epoch(self) -> int:
         """The epoch that the next `begin` is for."""
         if self._seen is None:
-            self._seen = max(self.epochs(), default=0)
+            self._seen = max(self._numbers(), default=0)
         return self._seen + 1
 
     def latest(self, *, before: int | None = None) -> Checkpoint | None:
@@ -130,7 +159,7 @@ class CheckpointStore:
         CheckpointError
             It is of another job or of a newer pystream; or there are checkpoints, and none whole.
         """
-        epochs = self.epochs()
+        epochs = self._numbers()
         if self._own is None and before is None:
             self._seen = max(epochs, default=0)
         found = [epoch for epoch in reversed(epochs) if before is None or epoch < before]
@@ -138,6 +167,8 @@ class CheckpointStore:
         for epoch in found:
             name = _manifest_name(epoch)
             checkpoint, problem = self._try(name)
+            if problem == _SEALED:
+                continue
             if checkpoint is not None:
                 self.storage.sync(name)  # what is built on it must not outlast it
                 return checkpoint
@@ -197,6 +228,8 @@ class CheckpointStore:
         """A whole checkpoint, or why it is none."""
         try:
             checkpoint = self._open(name)
+        except SealedError:
+            return None, _SEALED
         except FileNotFoundError:
             return None, "it expired while it was looked for"
         except CorruptDataError as error:
@@ -257,7 +290,7 @@ class CheckpointStore:
         if not self._create(name, data):
             self._delete_quietly(_written_by(manifest))
             raise self._fenced(manifest.epoch, f"it was decided by another: {self._by(name)}")
-        newest = max(self.epochs())
+        newest = max(self._numbers())
         if newest > manifest.epoch:
             raise self._fenced(manifest.epoch, f"checkpoint {newest} is there already")
         self._seen = manifest.epoch
@@ -284,6 +317,8 @@ class CheckpointStore:
     def _by(self, name: str) -> str:
         try:
             return f"instance {self._open(name).manifest.instance}"
+        except SealedError as seal:
+            return str(seal)
         except (FileNotFoundError, CorruptDataError, CheckpointError):
             return "it cannot be read"
 
@@ -329,7 +364,8 @@ class CheckpointStore:
             raise InvalidError(f"at least one checkpoint is kept, not {keep}")
         self.check_lease()
         epochs = self.epochs()
-        removed = [_manifest_name(epoch) for epoch in epochs[:-keep]]
+        oldest = epochs[-keep] if len(epochs) > keep else 0
+        removed = [_manifest_name(number) for number in self._numbers() if number < oldest]
         for name in removed:
             self.storage.delete(name)
         used = self._used()
@@ -396,6 +432,8 @@ class CheckpointStore:
                 instance=self.instance,
                 ttl_s=ttl_s,
             )
+            if self._lease.expired:
+                self._seal()
         except OSError as error:
             raise CheckpointError(
                 f"{self.storage.url} cannot hold the checkpoints of job {self.job!r}: "
@@ -407,6 +445,14 @@ class CheckpointStore:
                 f"{self.job!r} that start at the same moment are not kept apart"
             )
         return self._lease
+
+    def _seal(self) -> None:
+        """Take the next epoch from an instance that may still wake and decide it."""
+        sealed = False
+        while not sealed:
+            epoch = max(self._numbers(), default=0) + 1
+            seal = encode_seal(self.job, epoch, self.instance, version())
+            sealed = self._create(_manifest_name(epoch), seal)
 
     def check_lease(self) -> None:
         """FencedError if a lease was taken and another instance has it now."""

@@ -166,7 +166,7 @@ class Checkpointer(Actor):
         return Epoch(0) if self._clock.monotonic() >= self._due_s else None
 
     def _begin(self, epoch: Epoch, segments: Sequence[RunningSegment]) -> None:
-        epoch.number = self.epoch + 1
+        epoch.number = self._store.next_epoch
         epoch.started_s = self._clock.monotonic()
         epoch.states = list(segments)
         epoch.full = not self._base or epoch.savepoint is not None or self._store.full_due()

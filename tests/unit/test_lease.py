@@ -170,3 +170,39 @@ def test_a_lease_that_cannot_be_written_any_more_is_let_go_all_the_same(tmp_path
     storage.full = True
     lease.release()
     CheckpointStore(LocalStorage(tmp_path), job="orders").acquire("second", 10).release()
+
+
+def checkpoint(store, epoch):
+    store.begin(epoch).commit(positions={"s": {"0": epoch}})
+
+
+def test_an_instance_that_sleeps_behind_its_last_look_at_the_lease_decides_nothing(make):
+    first, second = make(), make()
+    with first.acquire("first", 10):
+        checkpoint(first, 1)
+        asleep = first.begin(2)
+        make.clock.now += 11
+        with second.acquire("second", 10):
+            assert second.latest().epoch == 1
+            first.check_lease = lambda: None  # it looked before it fell asleep
+            with pytest.raises(FencedError, match="epoch 2 was sealed by instance"):
+                asleep.commit(positions={})
+            assert second.next_epoch == 3
+            checkpoint(second, 3)
+            assert second.epochs() == [1, 3]
+            assert make().latest().positions == {"s": {"0": 3}}
+            with pytest.raises(CheckpointError, match="there is 1, 3"):
+                second.load(2)
+            second.expire(2)
+            assert second.epochs() == [1, 3]
+            second.expire(1)
+            assert second.epochs() == [3]
+
+
+def test_a_lease_that_was_given_back_leaves_no_seal(make):
+    first, second = make(), make()
+    with first.acquire("first", 10):
+        checkpoint(first, 1)
+    make.clock.now += 11
+    with second.acquire("second", 10):
+        assert second.next_epoch == 2
