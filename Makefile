@@ -13,6 +13,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 READY := $(ENV)/.pystream-ready
 T ?= 60
 SEEDS ?= 200
+KILLS ?= 500
+MINUTES ?= 30
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs -r ls 2>/dev/null)
 EDITABLE := install -q --no-deps --no-build-isolation -e .
@@ -29,7 +31,8 @@ UNSANITIZED := $(addprefix --ignore=tests/,tidy typing services props/test_check
     read_checkpoint sink_crashes sink_types storage table_sinks topic_kills topic_transactions))
 WITHOUT_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: build test ctest lint format tidy sanitize tsan sim fuzz bench bench-latency bench-toy bench-compare ci clean
+.PHONY: build test ctest lint format tidy sanitize tsan sim fuzz bench bench-latency bench-toy \
+    bench-compare crash-matrix crash-broken soak backpressure ci clean
 
 $(READY): pyproject.toml
 	test -x $(PY) || python3 -m venv $(ENV)
@@ -115,6 +118,18 @@ ci: lint test sanitize tsan ## what must pass before a change lands
 	$(MAKE) sim
 	$(MAKE) fuzz T=5
 	$(MAKE) bench-toy
+
+crash-matrix: build ## real processes, killed KILLS times over all sinks; SEED= another order
+	$(PY) -m tests.crash.matrix --kills $(KILLS) $(if $(SEED),--seed $(SEED)) --table build/crash-matrix.md
+
+crash-broken: build ## builds that are wrong on purpose, each of which must be caught
+	$(PY) -m tests.crash.matrix --broken all --sinks folder --sources slices
+
+soak: build ## checkpoints, kills and rescales for MINUTES, memory, files and threads looked at
+	$(PY) -m tests.crash.soak --minutes $(MINUTES)
+
+backpressure: build ## a sink that sleeps 10 ms a batch, for MINUTES and each kind of source
+	$(PY) -m tests.crash.backpressure --minutes $(MINUTES)
 
 clean:
 	rm -rf build dist
