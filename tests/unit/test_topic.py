@@ -322,6 +322,18 @@ def test_a_reader_is_woken(topic):
     assert functools.reduce(operator.iadd, got, []) == [0, 1, 2, 3, 4]
 
 
+def test_what_lies_behind_the_end_is_read_again(topic):
+    """A reader that has half an append of somebody in its buffer must not use it later."""
+    topic.append(numbers(1))
+    log = os.path.join(topic.path, "0", "00000000000000000000.log")
+    with topic.reader(0) as reader, open(log, "ab") as half:
+        half.write(b"PSFR" + bytes(60) + os.urandom(1_000))
+        half.flush()
+        assert reader.poll()["n"].to_pylist() == [1]
+        topic.append(numbers(2, 3))
+        assert reader.poll()["n"].to_pylist() == [2, 3]
+
+
 def test_polling_ends_in_time(topic):
     with topic.reader(0) as reader:
         assert reader.poll() is None

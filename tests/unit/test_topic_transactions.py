@@ -118,6 +118,15 @@ def test_an_epoch_that_reached_some_partitions_is_finished(topic):
     writer.commit(1, token)  # without its file, which is no longer needed
 
 
+def test_two_that_commit_the_same_epoch_at_once(topic):
+    """Both have found it missing; the partition itself takes it once."""
+    frames = topic.encode(rows(0, 5))
+    assert topic.append_frames({0: frames}, b"p" * 16, 1) == {0: range(0, 5)}
+    assert topic.append_frames({0: frames}, b"p" * 16, 1) == {}
+    assert topic.append_frames({0: frames, 1: frames}, b"p" * 16, 1) == {1: range(0, 5)}
+    assert topic.append_frames({0: frames}, b"q" * 16, 1) == {0: range(5, 10)}
+
+
 def test_producers_do_not_see_each_other(topic):
     for name in ("a", "b/../c", "é"):
         writer = topic.transaction(name)
