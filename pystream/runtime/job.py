@@ -211,7 +211,7 @@ class Job:
     def metrics(self) -> Metrics:
         """Rows, bytes, lateness, watermark, rings and memory, in all and per operator."""
         self._need_owner()
-        return self._run.driver.metrics()
+        return self._run.metrics()
 
     def _need_owner(self) -> None:
         """Refuse to go on in a forked child: it has a copy of the job's memory and no threads."""

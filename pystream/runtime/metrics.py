@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 __all__ = ["Metrics", "OperatorMetrics"]
 
 _NONE, _END = -(2**63), 2**63 - 1
+_HELD_UP = 0.1  # of the time: less is no matter
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -92,6 +93,13 @@ class Metrics:
         and after the end of the input.
     memory_used, memory_peak
         Bytes the native core holds for this job now, and at most so far.
+    seconds
+        How long the job has run.
+    sink, sink_busy_s, sink_held_s
+        Name of the sink, the time it has spent in its calls, and for how much of it the job had to
+        wait, because as many rows as may wait for the sink did.
+    epoch, checkpoint_s
+        The last epoch that was decided, and how long it took from its barrier to its manifest.
     """
 
     rows_in: int
@@ -104,6 +112,36 @@ class Metrics:
     memory_used: int
     memory_peak: int
     operators: tuple[OperatorMetrics, ...]
+    seconds: float = 0.0
+    sink: str = ""
+    sink_busy_s: float = 0.0
+    sink_held_s: float = 0.0
+    epoch: int = 0
+    checkpoint_s: float | None = None
+
+    @property
+    def bottleneck(self) -> str | None:
+        """Who holds up whom; None where nobody has for a tenth of the time.
+
+        A sink comes before an exchange: what it holds up in turn holds up the operators before it.
+        """
+        if self.seconds <= 0:
+            return None
+        if self.sink_held_s >= _HELD_UP * self.seconds:
+            busy = min(1.0, self.sink_busy_s / self.seconds)
+            held = min(1.0, self.sink_held_s / self.seconds)
+            return (
+                f"sink {self.sink} is busy {busy:.0%} of the time and holds up everything before "
+                f"it for {held:.0%}"
+            )
+        slowest = max(self.operators, key=lambda line: line.blocked_ns, default=None)
+        if slowest is None or slowest.blocked_ns < _HELD_UP * self.seconds * 1e9:
+            return None
+        share = min(1.0, slowest.blocked_ns / 1e9 / self.seconds)
+        return (
+            f"the operators behind {slowest.name} {slowest.id} of stage {slowest.stage} hold it up "
+            f"for {share:.0%} of the time: their rings are full"
+        )
 
     def __repr__(self) -> str:
         lines = [
@@ -111,6 +149,8 @@ class Metrics:
             f"watermark {self.watermark or '-'}  memory {self.memory_used / 1e6:,.1f} MB "
             f"(peak {self.memory_peak / 1e6:,.1f})"
         ]
+        if self.bottleneck is not None:
+            lines.append(self.bottleneck)
         widths = [max(map(len, column)) for column in zip(*self._table(), strict=True)]
         for row in self._table():
             cells = [

@@ -49,6 +49,7 @@ class Output(Actor):
         super().__init__()
         self.sink = sink
         self.rows = 0
+        self._busy_s = 0.0
         self._notify = notify
         self._lock = threading.Lock()
         self._calls: deque[_Call] = deque()
@@ -116,6 +117,13 @@ class Output(Actor):
                 return "", 0.0
             return self._doing, time.monotonic() - self._since_s
 
+    @property
+    def busy_s(self) -> float:
+        """Seconds the sink has spent in calls, the one under way among them."""
+        with self._lock:
+            under_way = 0.0 if self._doing is None else time.monotonic() - self._since_s
+            return self._busy_s + under_way
+
     def _add(self, call: _Call) -> None:
         with self._lock:
             self._calls.append(call)
@@ -136,6 +144,7 @@ class Output(Actor):
         finally:
             with self._lock:
                 self._doing = None
+                self._busy_s += time.monotonic() - self._since_s
                 self._bytes -= call.size_bytes
                 self._lists -= call.verb == "write"
             self._notify()

@@ -6,12 +6,14 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from pystream.errors import CancelledError
 from pystream.progress import Progress
 from pystream.runtime.actor import Actor, ActorThread
 from pystream.runtime.checkpointer import Checkpointer, Epoch
 from pystream.runtime.driver import Driver
+from pystream.runtime.metrics import Metrics
 from pystream.runtime.output import Output
 
 __all__ = ["Run"]
@@ -73,6 +75,8 @@ class Run:
         self._on_end = on_end
         self._threads: list[ActorThread] = []
         self._lock = threading.Lock()  # of error and status
+        self._held_s = 0.0  # rows had to wait for the sink
+        self._held_since_s: float | None = None
         self._failing = threading.Event()  # the driving thread sees to the failure
         if over:
             output.close()
@@ -125,7 +129,9 @@ class Run:
         if self.driver.done:
             return self._finish()
         worked = self.checkpointer is not None and self.checkpointer.turn()
-        if self._stopped_at_barrier or self.output.full:
+        full = self.output.full
+        self._mind_sink(full)
+        if self._stopped_at_barrier or full:
             return self.driver.copy_state() or worked
         try:
             worked = self.driver.step(self._output_rows) or worked
@@ -158,6 +164,30 @@ class Run:
         failure = self.driver.failure() if stuck else None
         if failure is not None:
             raise failure
+
+    def _mind_sink(self, full: bool) -> None:
+        """Keep account of the time in which rows must wait for the sink."""
+        if full and self._held_since_s is None:
+            self._held_since_s = time.monotonic()
+        elif not full and self._held_since_s is not None:
+            self._held_s += time.monotonic() - self._held_since_s
+            self._held_since_s = None
+
+    def metrics(self) -> Metrics:
+        """Figures of this moment. From any thread."""
+        now_s = time.monotonic() if self.ended_s is None else self.ended_s
+        since_s = self._held_since_s
+        checkpointer = self.checkpointer
+        durations_s = [] if checkpointer is None else checkpointer.durations_s
+        return replace(
+            self.driver.metrics(),
+            seconds=now_s - self.started_s,
+            sink=self.output.sink.name,
+            sink_busy_s=self.output.busy_s,
+            sink_held_s=self._held_s + (0.0 if since_s is None else max(0.0, now_s - since_s)),
+            epoch=0 if checkpointer is None else checkpointer.epoch,
+            checkpoint_s=durations_s[-1] if durations_s else None,
+        )
 
     @property
     def _stopped_at_barrier(self) -> bool:

@@ -1,6 +1,7 @@
 """Failures while other parts are stuck: the first error arrives, and whatever can end has ended."""
 
 import threading
+import time
 
 import pyarrow as pa
 import pytest
@@ -373,3 +374,28 @@ def test_ctrl_c_in_wait_gives_the_lease_back(free, tmp_path, monkeypatch):
     ledger = Ledger()
     rows(Scripted(None)).write_to(ledger).start(checkpoint=tmp_path, name="fails").wait()
     assert len(ledger.committed) == 20
+
+
+def test_metrics_say_that_the_sink_holds_up_the_job(free):
+    sink = SleepySink(free)
+    table = pa.table({"x": range(3_000_000)})  # 24 MB, of which 8 may wait
+    with ps.read_arrow(table).write_to(sink).start(name="fails") as job:
+        assert sink.asleep.wait(SOON_S)
+        until = time.monotonic() + SOON_S
+        while job.metrics().bottleneck is None:
+            assert job.wait(0.01) is False
+            assert time.monotonic() < until
+        metrics = job.metrics()
+        free.set()
+        job.wait()
+    assert metrics.bottleneck.startswith("sink sleepy is busy ")
+    assert metrics.bottleneck in repr(metrics)
+    assert 0 < metrics.sink_held_s <= metrics.sink_busy_s
+
+
+def test_metrics_tell_of_checkpoints(tmp_path):
+    job = rows(Scripted(None)).write_to(Ledger()).start(checkpoint=tmp_path, name="fails")
+    job.wait()
+    assert job.metrics().epoch == job.epoch >= 1
+    assert job.metrics().checkpoint_s >= 0
+    assert job.metrics().bottleneck is None or "sink" in job.metrics().bottleneck
