@@ -25,7 +25,7 @@ THREADED = ^(canary.*$(shell grep -lE '$(STARTS_THREADS)' tests/c/test_*.c | \
     sed 's:.*/:|:; s:[.]c$$::' | tr -d '\n'))$$
 # Tests that drive no native code, or spend their time on servers, on other programs, or on processes
 # and sinks that die at every line.
-UNSANITIZED := $(addprefix --ignore=tests/,tidy typing services props/test_checkpoint_model.py \
+UNSANITIZED := $(addprefix --ignore=tests/,tidy typing services crash props/test_checkpoint_model.py \
     $(patsubst %,unit/test_%.py,checkpoint checkpoint_disk cli demo demo_replay demo_views \
     directory_sink docs durations examples lease notebook package process progress \
     read_checkpoint sink_crashes sink_types storage table_sinks topic_kills topic_transactions))

@@ -169,6 +169,9 @@ class RunningSegment:
     def stop_inputs(self) -> None:
         """Take no more from the sources."""
         for feed in self.feeds:
+            if feed.intake is not None and not feed.finished:
+                while feed.push_waiting(self.engine):  # what was read still counts
+                    pass
             feed.finish(self.engine)
 
     def watermarks(self) -> list[int]:

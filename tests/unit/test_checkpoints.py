@@ -11,6 +11,7 @@ import pystream as ps
 from pystream.checkpoint import Lease
 from pystream.connectors.base import Poller, Sink, Source
 from pystream.errors import CheckpointError, InvalidError, SinkError
+from pystream.runtime.driver import Driver
 from pystream.storage import LocalStorage
 
 KEYS = 7
@@ -353,3 +354,16 @@ def test_state_follows_a_change_of_the_query_or_refuses_it(tmp_path):
     ]
     late = [row for row in rows if row["window_start"] == wanted[-1]["window_start"]]
     assert all(row["top"] is not None for row in late)
+
+
+def test_rows_that_were_read_before_a_stop_still_count():
+    stream = ps.Stream.from_source(Ticks(partitions=1)).agg(n=ps.count())
+    driver = Driver(stream._node, threaded=False)
+    driver.open()
+    for _ in range(4):
+        driver.pumps[0].step(0.0)
+    driver.stop()
+    while not driver.done:
+        driver.step(0)
+    assert pa.table(driver.results)["n"].to_pylist() == [200]
+    driver.close()
