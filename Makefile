@@ -31,7 +31,7 @@ UNSANITIZED := $(addprefix --ignore=tests/,tidy typing services crash props/test
     read_checkpoint sink_crashes sink_types storage table_sinks topic_kills topic_transactions))
 WITHOUT_ASLR := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: build test ctest lint format tidy sanitize tsan sim fuzz bench bench-latency bench-toy \
+.PHONY: build test test-slow ctest lint format tidy sanitize tsan sim fuzz bench bench-latency bench-toy \
     bench-compare crash-matrix crash-broken soak backpressure ci clean
 
 $(READY): pyproject.toml
@@ -50,6 +50,9 @@ ctest: build
 
 test: ctest ## C tests, then Python tests without the slow ones
 	$(PY) -m pytest -m 'not slow'
+
+test-slow: build ## the tests that take minutes: every crash point of every sink, many kills
+	$(PY) -m pytest -m slow --timeout=3600
 
 lint: build ## everything that reads the code without running it
 	ruff check .
