@@ -3,7 +3,7 @@
 Knows files and records, and nothing of engines or threads.
 """
 
-from pystream.checkpoint.checkpoint import Checkpoint
+from pystream.checkpoint.checkpoint import Checkpoint, DamagedError
 from pystream.checkpoint.lease import Lease
 from pystream.checkpoint.merge import merged_state, read_checkpoint
 from pystream.checkpoint.migration import MigrationPlan, compare
@@ -14,6 +14,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointStore",
     "CheckpointWriter",
+    "DamagedError",
     "Lease",
     "MigrationPlan",
     "compare",

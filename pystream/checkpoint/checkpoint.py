@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from pystream.checkpoint.manifest import Manifest, StateFile
 from pystream.checkpoint.state_file import read_batches
-from pystream.errors import CorruptDataError
+from pystream.errors import CheckpointError, CorruptDataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from pystream.storage.base import Storage
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "DamagedError"]
+
+
+class DamagedError(CheckpointError):
+    """A checkpoint that lacks a state file, or has one that is not what was written."""
 
 
 class Checkpoint:

@@ -24,6 +24,7 @@ ours or another instance's, are not its business.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 import uuid
@@ -32,7 +33,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pystream._native.core import version
-from pystream.checkpoint.checkpoint import Checkpoint
+from pystream.checkpoint.checkpoint import Checkpoint, DamagedError
 from pystream.checkpoint.lease import Clock, Lease, acquire
 from pystream.checkpoint.manifest import (
     Manifest,
@@ -103,6 +104,7 @@ class CheckpointStore:
         self._writer: CheckpointWriter | None = None
         self._lease: Lease | None = None
         self._sealed: dict[int, bool] = {}  # what is known of the numbers that are there
+        self._passed_over: dict[int, str] = {}  # by epoch: why it cannot be restored
 
     @property
     def job(self) -> str:
@@ -143,28 +145,21 @@ class CheckpointStore:
             self._seen = max(self._numbers(), default=0)
         return self._seen + 1
 
-    def latest(self, *, before: int | None = None) -> Checkpoint | None:
+    def latest(self) -> Checkpoint | None:
         """The newest whole checkpoint; None if there is none at all.
 
-        One that is damaged, or lacks a file, is passed over, and `warnings` says so. This is
-        where a run starts: the epoch that follows the newest one, whole or not, is its next.
-
-        Parameters
-        ----------
-        before
-            Only checkpoints with a lower epoch, after one turned out to be damaged inside.
+        One that is damaged, or lacks a file, is passed over, and `warnings` says so; so is one
+        that `pass_over` was told of. This is where a run starts: the epoch that follows the newest
+        one, whole or not, is its next.
 
         Raises
         ------
         CheckpointError
             It is of another job or of a newer pystream; or there are checkpoints, and none whole.
         """
-        epochs = self._numbers()
-        if self._own is None and before is None:
-            self._seen = max(epochs, default=0)
-        found = [epoch for epoch in reversed(epochs) if before is None or epoch < before]
-        passed_over = []
-        for epoch in found:
+        for epoch in self._newest_first():
+            if epoch in self._passed_over:
+                continue
             name = _manifest_name(epoch)
             checkpoint, problem = self._try(name)
             if problem == _SEALED:
@@ -172,12 +167,47 @@ class CheckpointStore:
             if checkpoint is not None:
                 self.storage.sync(name)  # what is built on it must not outlast it
                 return checkpoint
-            passed_over.append(f"checkpoint {epoch} at {self.storage.url} passed over: {problem}")
-            self.warnings.append(passed_over[-1])
-        if passed_over:
+            self.pass_over(epoch, problem)
+        if self._passed_over:
             raise CheckpointError(
-                "none of the checkpoints can be restored:\n  " + "\n  ".join(passed_over)
+                "none of the checkpoints can be restored:\n  "
+                + "\n  ".join(self._passed_over.values())
             )
+        return None
+
+    def _newest_first(self) -> list[int]:
+        """The numbers that are there when a run begins: it goes on behind all of them."""
+        epochs = self._numbers()
+        if self._own is None:
+            self._seen = max(epochs, default=0)
+        return epochs[::-1]
+
+    def pass_over(self, epoch: int, problem: str) -> None:
+        """Let `latest` go on to the one before this checkpoint, which turned out to be damaged."""
+        text = f"checkpoint {epoch} at {self.storage.url} passed over: {problem}"
+        self._passed_over[epoch] = text
+        self.warnings.append(text)
+
+    @property
+    def passed_over(self) -> Sequence[str]:
+        """Why `latest` did not answer the checkpoints after the one that it did, newest first."""
+        return list(self._passed_over.values())
+
+    def newest_manifest(self) -> Checkpoint | None:
+        """The newest decided epoch whose manifest can be read, whatever became of its state."""
+        for epoch in self._newest_first():
+            try:
+                return self._open(_manifest_name(epoch))
+            except (FileNotFoundError, CorruptDataError):
+                continue
+        return None
+
+    def newest_intact(self) -> int | None:
+        """The newest epoch whose files are all as they were written. Reads them."""
+        for epoch in reversed(self._numbers()):
+            with contextlib.suppress(FileNotFoundError, CorruptDataError):
+                self._open(_manifest_name(epoch)).verify()
+                return epoch
         return None
 
     def load(self, which: int | str) -> Checkpoint:
@@ -186,7 +216,9 @@ class CheckpointStore:
         Raises
         ------
         CheckpointError
-            There is none of that name, it lacks files, or is of another job or a newer pystream.
+            There is none of that name, or it is of another job or a newer pystream.
+        DamagedError
+            It lacks files.
         CorruptDataError
             Its manifest is damaged.
         """
@@ -198,7 +230,7 @@ class CheckpointStore:
             raise self._no_such(which) from None
         problem = checkpoint.missing()
         if problem is not None:
-            raise CheckpointError(
+            raise DamagedError(
                 f"checkpoint {which} at {self.storage.url} cannot be restored: {problem}"
             )
         self.storage.sync(name)

@@ -24,11 +24,21 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pystream._native.arrow import BatchList, InputStream
-from pystream.errors import PystreamError, SchemaError
+from pystream.errors import PystreamError, SchemaError, SinkError
 from pystream.plan.schema import Schema
 from pystream.storage.base import Storage
 
-__all__ = ["Guarantee", "Poller", "Position", "Reader", "Sink", "SinkContext", "Source", "fail_as"]
+__all__ = [
+    "Guarantee",
+    "Poller",
+    "Position",
+    "Reader",
+    "RewoundError",
+    "Sink",
+    "SinkContext",
+    "Source",
+    "fail_as",
+]
 
 Position = Any  # a JSON value
 Guarantee = Literal["exactly-once", "at-least-once"]
@@ -222,10 +232,14 @@ class Sink(ABC):
     guarantee
         ``"exactly-once"`` when what `commit` made visible is there once whatever crashes, else
         ``"at-least-once"``.
+    refuses_rewind
+        Whether `recover` raises `RewoundError` when the target has a later epoch than it is given.
+        An exactly-once sink that cannot tell does not start behind a damaged checkpoint.
     """
 
     name: str = "sink"
     guarantee: Guarantee = "at-least-once"
+    refuses_rewind: bool = False
 
     def open(self, schema: Schema, context: SinkContext) -> None:  # noqa: B027
         """Get ready for rows of this schema."""
@@ -233,7 +247,8 @@ class Sink(ABC):
     def recover(self, epoch: int, token: Any) -> None:  # noqa: B027
         """Finish ``commit(epoch, token)``, the last one decided, and discard whatever is staged.
 
-        Called once after `open`, with epoch 0 and token None when none was decided.
+        Called once after `open`, with epoch 0 and token None when none was decided. The epoch is
+        lower than one that was committed only when the checkpoints after it are damaged or gone.
         """
 
     @abstractmethod
@@ -252,6 +267,31 @@ class Sink(ABC):
 
     def abort(self, error: BaseException) -> None:  # noqa: B027
         """The run failed: keep what was committed; what was staged may stay for `recover`."""
+
+
+class RewoundError(SinkError):
+    """A target is ahead of the checkpoint that a job starts from: rows would be there twice.
+
+    Parameters
+    ----------
+    name
+        Of the sink.
+    job
+        Of the job.
+    recorded
+        The last epoch that the target has.
+    epoch
+        That of the checkpoint.
+    """
+
+    def __init__(self, name: str, job: str, recorded: int, epoch: int) -> None:
+        start = f"from the checkpoint of epoch {epoch}" if epoch else "from the beginning"
+        super().__init__(
+            f"{name} has the rows of job {job!r} up to epoch {recorded}, but the job starts "
+            f"{start}: rows would be there twice. Start from the latest checkpoint, or write to "
+            "another target, or give the job another name if both outputs are wanted"
+        )
+        self.recorded = recorded
 
 
 def fail_as(kind: type[PystreamError], text: str, cause: BaseException) -> PystreamError:

@@ -32,10 +32,9 @@ from urllib.parse import quote
 
 from pystream._native.arrow import BatchList
 from pystream.connectors import hive
-from pystream.connectors.base import Sink, SinkContext, fail_as
+from pystream.connectors.base import RewoundError, Sink, SinkContext, fail_as
 from pystream.connectors.file_sinks import FileFormat, FileSink, FileWriter
 from pystream.connectors.manifest import FOLDER, Manifest
-from pystream.connectors.staged import rewound
 from pystream.durations import Duration, parse_bytes, parse_duration
 from pystream.errors import InvalidError, SinkError
 from pystream.plan.schema import Schema
@@ -99,6 +98,7 @@ class DirectorySink(Sink):
     """Files of a directory; see the module."""
 
     guarantee = "exactly-once"
+    refuses_rewind = True
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class DirectorySink(Sink):
         if self._manifest is not None:
             self._manifest.load()
             if self._manifest.epoch > epoch:
-                raise rewound(self.name, self._manifest.job, self._manifest.epoch, epoch)
+                raise RewoundError(self.name, self._manifest.job, self._manifest.epoch, epoch)
         if token is not None:
             self.commit(epoch, token)
         self._clear_staging()

@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pystream._native.arrow import BatchList
-from pystream.connectors.base import Sink, SinkContext, fail_as
+from pystream.connectors.base import RewoundError, Sink, SinkContext, fail_as
 from pystream.connectors.columns import Columns, check_keys, last_of_each_key, need_keys
 from pystream.connectors.staging import Staging
 from pystream.errors import InvalidError, PystreamError, SinkError, UnsupportedError
@@ -33,7 +33,7 @@ from pystream.plan.schema import Schema
 from pystream.storage.base import Storage
 from pystream.storage.local import LocalStorage
 
-__all__ = ["StagedSink", "need_extra", "rewound"]
+__all__ = ["StagedSink", "need_extra"]
 
 # Upserts look for repeated keys among so many rows at a time.
 _UPSERT_ROWS = 1 << 20
@@ -51,6 +51,7 @@ class StagedSink(Sink):
     """
 
     guarantee = "exactly-once"
+    refuses_rewind = True
     verb = ""
     records_empty = True  # whether an epoch without rows records its number
 
@@ -116,7 +117,7 @@ class StagedSink(Sink):
             with self._failing("cannot be read"):
                 self._done = self.recorded_epoch()
             if self._done > epoch:
-                raise rewound(self.name, self.job, self._done, epoch)
+                raise RewoundError(self.name, self.job, self._done, epoch)
         if token is not None:
             self.commit(epoch, token)
         self._staging.remove_all()
@@ -190,16 +191,6 @@ class StagedSink(Sink):
             raise
         except Exception as failure:
             raise fail_as(SinkError, f"{self.name} {what}", failure) from failure
-
-
-def rewound(name: str, job: str, recorded: int, epoch: int) -> SinkError:
-    """The error of a target that is ahead of the checkpoint a job starts from."""
-    start = f"from the checkpoint of epoch {epoch}" if epoch else "from the beginning"
-    return SinkError(
-        f"{name} has the rows of job {job!r} up to epoch {recorded}, but the job starts {start}: "
-        "rows would be there twice. Start from the latest checkpoint, or write to another target, "
-        "or give the job another name if both outputs are wanted"
-    )
 
 
 def need_extra(module: str, extra: str, verb: str) -> Any:

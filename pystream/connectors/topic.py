@@ -8,8 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pystream._native.arrow import BatchList
-from pystream.connectors.base import Guarantee, Poller, Position, Reader, Sink, SinkContext, Source
-from pystream.connectors.staged import rewound
+from pystream.connectors.base import (
+    Guarantee,
+    Poller,
+    Position,
+    Reader,
+    RewoundError,
+    Sink,
+    SinkContext,
+    Source,
+)
 from pystream.errors import InvalidError, SourceError
 from pystream.plan.schema import Schema
 
@@ -141,6 +149,8 @@ class TopicSink(Sink):
         Of a topic that is to be made, such as ``partitions=4``; see `Topic`.
     """
 
+    refuses_rewind = True
+
     def __init__(
         self,
         topic: Topic | str | os.PathLike[str],
@@ -182,7 +192,7 @@ class TopicSink(Sink):
         if self._transaction is not None:
             recorded = self._transaction.recorded()
             if recorded > epoch:
-                raise rewound(self.name, self._job, recorded, epoch)
+                raise RewoundError(self.name, self._job, recorded, epoch)
             self._transaction.recover(epoch, token)
 
     def write(self, batches: BatchList) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pystream._native.arrow import Memory
-from pystream.checkpoint import Checkpoint, CheckpointStore, compare
-from pystream.connectors.base import Position, Sink, SinkContext
+from pystream.checkpoint import CheckpointStore
+from pystream.connectors.base import Sink, SinkContext
 from pystream.durations import Duration, parse_duration
 from pystream.errors import InvalidError
 from pystream.plan.logical import LogicalNode
@@ -19,6 +20,7 @@ from pystream.runtime.checkpointer import Checkpointer
 from pystream.runtime.clock import Clock
 from pystream.runtime.driver import Driver
 from pystream.runtime.output import Output
+from pystream.runtime.restore import begin, open_sink
 from pystream.runtime.run import Run
 from pystream.storage import open_storage
 
@@ -95,98 +97,83 @@ def launch(
     threaded: bool = True,
 ) -> Run:
     """A run that is ready to be called, or stepped where it is not threaded."""
+    clock = Clock() if clock is None else clock
+    make = functools.partial(
+        Driver,
+        node,
+        parallelism=parallelism,
+        memory=memory,
+        name=name,
+        threaded=threaded,
+        clock=clock,
+    )
     with contextlib.ExitStack() as undo:
         if options is None:
-            driver = Driver(
-                node,
-                parallelism=parallelism,
-                memory=memory,
-                name=name,
-                threaded=threaded,
-                clock=clock,
+            run = _without_checkpoints(make(), sink, name=name, progress=progress, undo=undo)
+        else:
+            run = _with_checkpoints(
+                make, sink, options, clock, name=name, progress=progress, undo=undo
             )
-            undo.callback(driver.close)
-            output = Output(sink, driver.wake)
-            output.open(driver.schema, SinkContext(name), 0, None)
-            undo.pop_all()
-            return Run(driver, output, None, progress=progress, name=name)
-        clock = Clock() if clock is None else clock
-        storage = open_storage(options.place)
-        store = CheckpointStore(storage, job=name, clock=clock, instance=options.instance)
-        lease = store.acquire(_owner(), options.lease_s)
-        undo.callback(lease.release)
-        latest = store.latest()
-        restored = _choose(store, latest, options.restore)
-        driver = Driver(
-            node,
-            parallelism=parallelism,
-            memory=memory,
-            name=name,
-            positions=_positions(restored),
-            track_changes=True,
-            threaded=threaded,
-            clock=clock,
-        )
-        undo.callback(driver.close)
-        driver.limit_budget(_BUDGET_ROWS)
-        over = restored is not None and restored.finished
-        if restored is not None and not over:
-            _restore(driver, restored, options.allow_dropped_state)
-            driver.restore(restored.pieces)
-        epoch, token = (0, None) if latest is None else (latest.epoch, latest.sink_token)
-        output = Output(sink, driver.wake)
-        output.open(driver.schema, SinkContext(name, storage), epoch, token)
-        checkpointer = Checkpointer(
-            store,
-            lease,
-            driver,
-            output,
-            epoch=epoch,
-            every_s=options.every_s,
-            keep=options.keep,
-            clock=clock,
-        )
         undo.pop_all()
-        return Run(
-            driver,
-            output,
-            checkpointer,
-            progress=progress,
-            name=name,
-            over=over,
-            on_end=lease.release,
-        )
+        return run
+
+
+def _without_checkpoints(
+    driver: Driver, sink: Sink, *, name: str, progress: bool | None, undo: contextlib.ExitStack
+) -> Run:
+    """All is one epoch."""
+    undo.callback(driver.close)
+    output = Output(sink, driver.wake)
+    output.open(driver.schema, SinkContext(name), 0, None)
+    return Run(driver, output, None, progress=progress, name=name)
+
+
+def _with_checkpoints(
+    make: Callable[..., Driver],
+    sink: Sink,
+    options: CheckpointOptions,
+    clock: Clock,
+    *,
+    name: str,
+    progress: bool | None,
+    undo: contextlib.ExitStack,
+) -> Run:
+    """Goes on from a checkpoint, and makes more of them."""
+    storage = open_storage(options.place)
+    store = CheckpointStore(storage, job=name, clock=clock, instance=options.instance)
+    lease = store.acquire(_owner(), options.lease_s)
+    undo.callback(lease.release)
+    start = begin(
+        store,
+        options.restore,
+        lambda positions: make(positions=positions, track_changes=True),
+        allow_dropped=options.allow_dropped_state,
+    )
+    driver = start.driver
+    undo.callback(driver.close)
+    driver.limit_budget(_BUDGET_ROWS)
+    output = Output(sink, driver.wake)
+    open_sink(output, SinkContext(name, storage), start)
+    checkpointer = Checkpointer(
+        store,
+        lease,
+        driver,
+        output,
+        epoch=start.epoch,
+        every_s=options.every_s,
+        keep=options.keep,
+        clock=clock,
+    )
+    return Run(
+        driver,
+        output,
+        checkpointer,
+        progress=progress,
+        name=name,
+        over=start.over,
+        on_end=lease.release,
+    )
 
 
 def _owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _choose(
-    store: CheckpointStore, latest: Checkpoint | None, restore: str | int
-) -> Checkpoint | None:
-    """The checkpoint to begin with."""
-    if restore == "latest":
-        return latest
-    return None if restore == "none" else store.load(restore)
-
-
-def _restore(driver: Driver, checkpoint: Checkpoint, allow_dropped: bool) -> None:
-    """Give the operators their state, as far as the query is still the one that wrote it."""
-    plan = compare(checkpoint.operators, driver.operators())
-    plan.check(allow_dropped=allow_dropped)
-
-    def pieces(key: str) -> Iterator[Any]:
-        return checkpoint.pieces(plan.sources[key]) if key in plan.sources else iter(())
-
-    driver.restore(pieces)
-
-
-def _positions(checkpoint: Checkpoint | None) -> dict[tuple[str, str], Position]:
-    if checkpoint is None:
-        return {}
-    return {
-        (source, partition): position
-        for source, by_partition in checkpoint.positions.items()
-        for partition, position in by_partition.items()
-    }

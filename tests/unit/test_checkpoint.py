@@ -246,8 +246,13 @@ def test_the_one_before_a_damaged_one(tmp_path):
     again = store_at(tmp_path)
     with pytest.raises(CorruptDataError):
         again.latest().verify()
-    assert again.latest(before=2).epoch == 1
+    again.pass_over(2, "a block is damaged")
+    assert again.latest().epoch == 1
     assert again.next_epoch == 3
+    assert [again.newest_manifest().epoch, again.newest_intact()] == [2, 1]
+    again.pass_over(1, "so is this")
+    with pytest.raises(CheckpointError, match=r"(?s)none .* 2 at .*a block .*1 at .*so is this"):
+        again.latest()
 
 
 def test_none_whole_is_an_error_and_not_a_fresh_start(tmp_path):
