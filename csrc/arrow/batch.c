@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "arrow/size.h"
+
 static size_t batch_bytes(int32_t column_count)
 {
     return sizeof(ps_batch) + (size_t)column_count * sizeof(ps_column);
@@ -132,42 +134,12 @@ ps_status ps_batch_take(ps_batch *batch, const ps_selection *selection, ps_batch
     return PS_OK;
 }
 
-static int64_t column_bytes(const ps_column *column)
-{
-    const int64_t length = column->length;
-    int64_t bytes = column->validity == NULL ? 0 : (length + 7) / 8;
-    if (column->type.index != 0) {
-        static const int8_t widths[] = {
-            [PS_TYPE_INT8] = 1,  [PS_TYPE_INT16] = 2,  [PS_TYPE_INT32] = 4,  [PS_TYPE_INT64] = 8,
-            [PS_TYPE_UINT8] = 1, [PS_TYPE_UINT16] = 2, [PS_TYPE_UINT32] = 4, [PS_TYPE_UINT64] = 8};
-        return bytes + length * widths[column->type.index];
-    }
-    switch (column->type.id) {
-    case PS_TYPE_NULL: return 0;
-    case PS_TYPE_BOOL: return bytes + (length + 7) / 8;
-    case PS_TYPE_UTF8:
-    case PS_TYPE_BINARY: {
-        const int32_t *offsets = column->offsets;
-        return bytes + length * 4 + (length == 0 ? 0 : offsets[length] - offsets[0]);
-    }
-    case PS_TYPE_LARGE_UTF8:
-    case PS_TYPE_LARGE_BINARY: {
-        const int64_t *offsets = column->offsets;
-        return bytes + length * 8 + (length == 0 ? 0 : offsets[length] - offsets[0]);
-    }
-    case PS_TYPE_UTF8_VIEW:
-    case PS_TYPE_BINARY_VIEW: return bytes + length * 16;
-    case PS_TYPE_OPAQUE: return bytes + length * 16; /* a guess: its buffers are not looked at */
-    default: return bytes + length * column->type.width;
-    }
-}
-
 int64_t ps_batch_size_bytes(const ps_batch *batch)
 {
     int64_t bytes = 0;
     for (int32_t i = 0; i < batch->column_count; i++) {
         if (batch->columns[i].owner != NULL) {
-            bytes += column_bytes(&batch->columns[i]);
+            bytes += ps_column_size_bytes(&batch->columns[i]);
         }
     }
     return bytes;

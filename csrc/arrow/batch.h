@@ -66,7 +66,7 @@ PS_MUST_CHECK ps_status ps_batch_slice(ps_batch *batch, int64_t start, int64_t l
 /* The selected rows as a new batch with own buffers (late_watermark included). */
 PS_MUST_CHECK ps_status ps_batch_take(ps_batch *batch, const ps_selection *selection,
                                       ps_batch **out, ps_error *err);
-/* Bytes of the buffers the rows of this view use (for metrics; approximate for shared buffers). */
+/* Bytes that the rows of this view span, column by column (size.h). */
 int64_t ps_batch_size_bytes(const ps_batch *batch);
 
 PS_MUST_CHECK ps_status ps_selection_create(ps_mem *mem, int64_t capacity, ps_selection **out,

@@ -226,6 +226,11 @@ ps_status ps_mem_refused(const ps_mem *mem, size_t size_bytes, const char *what,
                    size_bytes, used);
 }
 
+int64_t ps_mem_budget(const ps_mem *mem)
+{
+    return mem->budget;
+}
+
 int64_t ps_mem_used(const ps_mem *mem)
 {
     return atomic_load_explicit(&mem->used, memory_order_relaxed);

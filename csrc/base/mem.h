@@ -30,6 +30,7 @@ void ps_free(ps_mem *mem, void *block, size_t size_bytes);
 /* PS_BUDGET or PS_NO_MEMORY with a text that names what was wanted and how much is in use. */
 ps_status ps_mem_refused(const ps_mem *mem, size_t size_bytes, const char *what, ps_error *err);
 
+int64_t ps_mem_budget(const ps_mem *mem); /* 0: no limit */
 PS_API int64_t ps_mem_used(const ps_mem *mem);
 PS_API int64_t ps_mem_peak(const ps_mem *mem);
 PS_API int64_t ps_mem_allocations(const ps_mem *mem); /* calls so far, for the hook */

@@ -82,9 +82,9 @@ static ps_status route(exchange_operator *op, const ps_batch *batch, const ps_se
 
 /* Sends `batch` with `selection` (a reference of each is taken on success). */
 static ps_status send(exchange_operator *op, int32_t target, ps_batch *batch,
-                      ps_selection *selection, ps_error *err)
+                      ps_selection *selection, int64_t size_bytes, ps_error *err)
 {
-    ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = selection};
+    ps_message message = ps_message_of(batch, selection, size_bytes);
     const int64_t rows = ps_message_rows(&message);
     ps_batch_retain(batch);
     ps_selection_retain(selection);
@@ -100,19 +100,19 @@ static ps_status send(exchange_operator *op, int32_t target, ps_batch *batch,
 }
 
 /* Sends a target its own rows, dense where the columns allow it. */
-static ps_status send_part(exchange_operator *op, const ps_deal *deal, bool dense, int32_t target,
-                           ps_error *err)
+static ps_status send_part(exchange_operator *op, const ps_deal *deal, bool dense,
+                           int64_t size_bytes, int32_t target, ps_error *err)
 {
     ps_status status;
     if (dense) {
         ps_batch *part = NULL;
         PS_TRY(ps_deal_batch(deal, target, &part, err));
-        status = send(op, target, part, NULL, err);
+        status = send(op, target, part, NULL, ps_batch_size_bytes(part), err);
         ps_batch_release(part);
     } else {
         ps_selection *part = NULL;
         PS_TRY(ps_deal_selection(deal, target, &part, err));
-        status = send(op, target, deal->batch, part, err);
+        status = send(op, target, deal->batch, part, size_bytes, err);
         ps_selection_release(part);
     }
     return status;
@@ -124,14 +124,15 @@ static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *sele
     exchange_operator *const op = (exchange_operator *)self;
     const int64_t rows = selection != NULL ? selection->count : batch->length;
     const int32_t target_count = op->outbox->target_count;
+    const int64_t size_bytes = ps_batch_size_bytes(batch);
     if (target_count == 1) {
-        return send(op, 0, batch, selection, err);
+        return send(op, 0, batch, selection, size_bytes, err);
     }
     PS_CHECK(rows <= PS_BATCH_ROWS_MAX); /* the room in targets */
     PS_TRY(route(op, batch, selection, rows, err));
     for (int32_t i = 0; i < target_count; i++) {
         if (op->counts[i] == rows) {
-            return send(op, i, batch, selection, err);
+            return send(op, i, batch, selection, size_bytes, err);
         }
     }
     const ps_deal deal = {.batch = batch,
@@ -143,7 +144,7 @@ static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *sele
     const bool dense = ps_deal_fits(batch, op->wanted);
     for (int32_t i = 0; i < target_count; i++) {
         if (op->counts[i] > 0) {
-            PS_TRY(send_part(op, &deal, dense, i, err));
+            PS_TRY(send_part(op, &deal, dense, size_bytes, i, err));
         }
     }
     return PS_OK;

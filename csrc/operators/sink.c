@@ -14,9 +14,9 @@ static ps_status send(ps_operator *self, const ps_message *message, ps_error *er
 static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *selection,
                           ps_error *err)
 {
-    ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = selection};
-    const int64_t rows = ps_message_rows(&message);
     const int64_t bytes = ps_batch_size_bytes(batch);
+    ps_message message = ps_message_of(batch, selection, bytes);
+    const int64_t rows = ps_message_rows(&message);
     ps_batch_retain(batch);
     ps_selection_retain(selection);
     const ps_status status = send(self, &message, err);

@@ -31,6 +31,7 @@ static ps_message *slot(const ps_fifo *fifo, int64_t index)
 static void note(ps_fifo *fifo, const ps_message *message, int64_t sign)
 {
     fifo->rows += sign * ps_message_rows(message);
+    fifo->kib += sign * (int64_t)message->size_kib;
     fifo->barriers += message->kind == PS_MESSAGE_BARRIER ? sign : 0;
     fifo->ends += message->kind == PS_MESSAGE_END ? sign : 0;
 }

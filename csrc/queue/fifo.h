@@ -16,6 +16,7 @@ typedef struct ps_fifo {
     int64_t head;     /* slot of the oldest */
     int64_t count;
     int64_t rows;     /* of the batches inside */
+    int64_t kib;      /* of the same */
     int64_t barriers; /* inside */
     int64_t ends;
 } ps_fifo;

@@ -25,6 +25,7 @@ static void tell(ps_channel *channel)
     if (channel->untold > 0) {
         channel->untold = 0;
         channel->untold_rows = 0;
+        channel->untold_kib = 0;
         if (channel->ring->producer != NULL) {
             ps_park_wake(channel->ring->producer);
         }
@@ -42,8 +43,10 @@ bool ps_inbox_try_pop(ps_inbox *inbox, ps_message *out, int32_t *channel)
         }
         from->untold++;
         from->untold_rows += ps_message_rows(out);
+        from->untold_kib += out->size_kib;
         if (from->untold >= (from->ring->capacity + 1) / 2 ||
-            from->untold_rows >= (from->ring->row_low + 1) / 2) {
+            from->untold_rows >= (from->ring->row_low + 1) / 2 ||
+            from->untold_kib >= from->ring->kib_limit / 2) {
             tell(from);
         }
         *channel = index;
@@ -59,12 +62,18 @@ void ps_inbox_announce(ps_inbox *inbox)
     }
 }
 
-void ps_inbox_size(const ps_inbox *inbox, int64_t *used, int64_t *capacity)
+void ps_ring_add_to(const ps_ring *ring, ps_occupancy *sum)
 {
-    *used = 0;
-    *capacity = 0;
+    sum->used += ps_ring_size(ring);
+    sum->capacity += (int64_t)ring->capacity;
+    sum->bytes += ps_ring_kib(ring) << 10;
+    sum->max_bytes += ring->kib_limit == INT64_MAX ? 0 : ring->kib_limit << 10;
+}
+
+void ps_inbox_size(const ps_inbox *inbox, ps_occupancy *out)
+{
+    *out = (ps_occupancy){0};
     for (int32_t i = 0; i < inbox->channel_count; i++) {
-        *used += ps_ring_size(inbox->channels[i].ring);
-        *capacity += (int64_t)inbox->channels[i].ring->capacity;
+        ps_ring_add_to(inbox->channels[i].ring, out);
     }
 }

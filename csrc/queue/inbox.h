@@ -15,7 +15,8 @@
 typedef struct ps_channel {
     ps_ring *ring;       /* borrowed */
     uint64_t untold;     /* pops since its producer was last woken, */
-    int64_t untold_rows; /* and their rows */
+    int64_t untold_rows; /* and their rows, */
+    int64_t untold_kib;  /* and the size of those */
     bool held;
 } ps_channel;
 
@@ -35,7 +36,13 @@ void ps_inbox_fini(ps_inbox *inbox);
 /* One message from the channels in turn, skipping held ones; false when none has any. */
 bool ps_inbox_try_pop(ps_inbox *inbox, ps_message *out, int32_t *channel);
 void ps_inbox_announce(ps_inbox *inbox);
-/* Occupancy over all channels, for metrics: any thread. */
-void ps_inbox_size(const ps_inbox *inbox, int64_t *used, int64_t *capacity);
+/* Over all channels, for metrics: any thread. */
+typedef struct ps_occupancy {
+    int64_t used, capacity;   /* messages */
+    int64_t bytes, max_bytes; /* of the batches among them */
+} ps_occupancy;
+
+void ps_inbox_size(const ps_inbox *inbox, ps_occupancy *out);
+void ps_ring_add_to(const ps_ring *ring, ps_occupancy *sum);
 
 #endif

@@ -23,10 +23,24 @@ typedef enum ps_message_kind {
 
 typedef struct ps_message {
     ps_message_kind kind;
+    uint32_t size_kib;       /* batch: what it keeps in memory, for the bounds of channels */
     ps_batch *batch;         /* batch */
     ps_selection *selection; /* batch: NULL = all rows */
     int64_t value;           /* watermark: the time; idle: 1, awake: 0; barrier: the epoch */
 } ps_message;
+
+_Static_assert(sizeof(ps_message) == 32, "two messages share a cache line");
+
+/* A message with rows, which takes over both references. A selection counts as the whole batch:
+ * that is what it keeps alive. Rounded up, as a batch of one row costs about a KiB too. */
+static inline ps_message ps_message_of(ps_batch *batch, ps_selection *selection, int64_t size_bytes)
+{
+    const int64_t size_kib = (size_bytes >> 10) + 1;
+    return (ps_message){.kind = PS_MESSAGE_BATCH,
+                        .size_kib = (uint32_t)ps_min_i64(size_kib, UINT32_MAX),
+                        .batch = batch,
+                        .selection = selection};
+}
 
 /* Rows a batch message means; 0 for the others. */
 static inline int64_t ps_message_rows(const ps_message *message)

@@ -67,9 +67,11 @@ bool ps_outbox_flush(ps_outbox *outbox)
             enough = false;
             continue;
         }
-        ps_message message;
-        while (to->waiting.count > 0 && ps_ring_has_room(to->ring)) {
-            PS_CHECK(ps_fifo_take(&to->waiting, &message) && push(to->ring, &message));
+        const ps_message *first = ps_fifo_first(&to->waiting);
+        while (first != NULL && push(to->ring, first)) {
+            ps_message gone; /* the ring's now */
+            PS_CHECK(ps_fifo_take(&to->waiting, &gone));
+            first = ps_fifo_first(&to->waiting);
         }
         empty = empty && to->waiting.count == 0;
         enough = enough && ps_ring_has_enough(to->ring);

@@ -11,10 +11,14 @@
 
 enum { FAILURE_NONE = 0, FAILURE_WRITING, FAILURE_KNOWN };
 
+/* What may wait inside the driving thread for the caller, and of an input for the engine. */
+enum { WAITING_KIB = 8 << 10, WAITING_ROWS = 8 * PS_BATCH_ROWS_MAX };
+
 /* One line of the metrics: an operator, and the task it is the first of. */
 typedef struct metrics_line {
     ps_operator *op;
     const ps_task *fed; /* or NULL */
+    const ps_ring *out; /* of a sink on a shard, or NULL */
 } metrics_line;
 
 struct ps_engine {
@@ -92,9 +96,12 @@ static ps_status make_lines(ps_engine *engine, ps_error *err)
     for (int32_t i = 0; i < task_count(engine); i++) {
         const ps_task *const task = task_at(engine, i);
         for (int32_t j = 0; j < task->operator_count; j++) {
-            engine->lines[engine->line_count] =
-                (metrics_line){.op = task->operators[j],
-                               .fed = j == 0 && task->inbox.channel_count > 0 ? task : NULL};
+            metrics_line *const line = &engine->lines[engine->line_count];
+            line->op = task->operators[j];
+            line->fed = j == 0 && task->inbox.channel_count > 0 ? task : NULL;
+            if (line->op->id == engine->plan->sink && engine->graph.results_by_rings) {
+                line->out = engine->graph.outputs.channels[line->op->shard].ring;
+            }
             engine->line_count++;
         }
     }
@@ -471,10 +478,16 @@ static ps_status collect_one(ps_engine *engine, bool *found, ps_error *err)
     return PS_OK;
 }
 
+static int64_t waiting_kib(const ps_engine *engine)
+{
+    return ps_min_i64(WAITING_KIB, engine->graph.kib_limit);
+}
+
 /* Enough for the caller to come and take. */
 static bool enough_results(const ps_engine *engine, int64_t output_rows)
 {
-    return engine->results->rows >= output_rows || engine->results->barriers > 0;
+    return engine->results->rows >= output_rows || engine->results->barriers > 0 ||
+           engine->results->kib >= waiting_kib(engine);
 }
 
 static ps_status collect(ps_engine *engine, int64_t output_rows, ps_error *err)
@@ -631,6 +644,13 @@ int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input)
     return input < 0 || input >= engine->input_count ? -1 : engine->inputs[input].offered;
 }
 
+bool ps_engine_input_full(const ps_engine *engine, int32_t input)
+{
+    PS_CHECK(input >= 0 && input < engine->input_count);
+    const ps_fifo *const waiting = &engine->inputs[input].waiting;
+    return waiting->rows >= WAITING_ROWS || waiting->kib >= waiting_kib(engine);
+}
+
 void ps_engine_poll(ps_engine *engine, ps_message *out)
 {
     if (!ps_fifo_take(engine->results, out)) {
@@ -774,9 +794,16 @@ void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metri
         .snapshot_bytes = ps_stat_get(&stats->snapshot_bytes),
     };
     snprintf(out->name, sizeof(out->name), "%s", line->op->calls->name);
+    ps_occupancy found = {0};
     if (line->fed != NULL) {
-        ps_inbox_size(&line->fed->inbox, &out->ring_used, &out->ring_capacity);
+        ps_inbox_size(&line->fed->inbox, &found);
+    } else if (line->out != NULL) {
+        ps_ring_add_to(line->out, &found);
     }
+    out->ring_used = found.used;
+    out->ring_capacity = found.capacity;
+    out->ring_bytes = found.bytes;
+    out->ring_max_bytes = found.max_bytes;
 }
 
 int64_t ps_engine_memory_used(const ps_engine *engine)

@@ -11,8 +11,8 @@
  * in parts between other work, and one thread, of the caller's choice, takes them with next_state.
  *
  * Backpressure: drive stops taking input while a ring is full; results wait in the output ring
- * until poll takes them, and full output rings stop the shards. Memory in rings is bounded by
- * (ring capacity) x (batch size) x edges.
+ * until poll takes them, and full output rings stop the shards. Rings are bounded in messages, rows
+ * and bytes (queue/ring.h): an edge holds ps_ring_kib_limit and one batch at most.
  */
 #ifndef PS_RUNTIME_ENGINE_H
 #define PS_RUNTIME_ENGINE_H
@@ -71,7 +71,8 @@ PS_API PS_MUST_CHECK ps_status ps_engine_finish_input(ps_engine *engine, int32_t
                                                       ps_error *err);
 /* Works until something for the caller: pulls from `stream` (may be NULL; borrowed) into `input`,
  * processes waiting input and emission, collects results. Does about budget_rows rows of input at
- * most, and returns PS_DRIVE_OUTPUT early once output_rows result rows wait (0 = at the first).
+ * most, and returns PS_DRIVE_OUTPUT early once output_rows result rows wait (0 = at the first), or
+ * some MiB of them.
  * Waits at most timeout_ns for a ring. A stream that fails is PS_SOURCE with the stream's text, one
  * of another schema PS_INVALID: the engine stays sound and what was produced before stays. Any
  * other error ends it; poll still gives the results that have arrived. */
@@ -86,6 +87,9 @@ PS_API void ps_engine_wait(ps_engine *engine, int64_t timeout_ns);
 PS_API void ps_engine_wake(ps_engine *engine);
 /* Rows that an input has been offered so far, those still waiting included; -1: no such input. */
 PS_API int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input);
+/* Whether an input has enough waiting: give it more when drive has used some. Only advice: push
+ * takes anything. */
+PS_API bool ps_engine_input_full(const ps_engine *engine, int32_t input);
 /* Takes the next result message (kind NONE when there is none now). */
 PS_API void ps_engine_poll(ps_engine *engine, ps_message *out);
 
@@ -130,8 +134,9 @@ typedef struct ps_operator_metrics {
     char name[48];
     int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out;
     int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns;
-    int64_t ring_used, ring_capacity; /* of the ring that feeds it, or 0 */
-    int64_t barrier_ns;               /* how long the last barrier held its thread */
+    /* of the rings that feed it, of a sink on a shard: that it fills; or 0 */
+    int64_t ring_used, ring_capacity, ring_bytes, ring_max_bytes;
+    int64_t barrier_ns; /* how long the last barrier held its thread */
     int64_t snapshot_rows, snapshot_bytes;
 } ps_operator_metrics;
 PS_API int32_t ps_engine_metrics_count(const ps_engine *engine);

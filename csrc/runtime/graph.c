@@ -10,8 +10,8 @@
 #include "operators/union.h"
 
 /* A ring is full with that many messages or rows: enough small batches to sleep over, no more than
- * a few large ones. An exchange rests once each of its rings has RING_LOW rows; up to RING_ROWS are
- * for shards that lag. */
+ * a few large ones; ps_ring_kib_limit says with how many bytes. An exchange rests once each of its
+ * rings has RING_LOW rows; up to RING_ROWS are for shards that lag. */
 enum {
     RING_MESSAGES = 256,
     RING_ROWS = 8 * PS_BATCH_ROWS_MAX,
@@ -453,6 +453,10 @@ static ps_status build(ps_graph *graph, const ps_plan *plan, ps_error *err)
     builder b = {.graph = graph, .plan = plan, .layouts = layouts};
     const ps_status status = build_nodes(&b, err);
     ps_free(graph->mem, layouts, size_bytes);
+    graph->kib_limit = ps_ring_kib_limit(graph->mem, graph->rings.count);
+    for (int32_t i = 0; i < graph->rings.count; i++) {
+        ((ps_ring *)graph->rings.items[i])->kib_limit = graph->kib_limit;
+    }
     return status != PS_OK ? status : connect_states(graph, err);
 }
 

@@ -33,6 +33,7 @@ typedef struct ps_graph {
     ps_task *driver;
     ps_graph_list tasks;   /* ps_task, the driver's not among them */
     ps_graph_list rings;   /* ps_ring */
+    int64_t kib_limit;     /* of each */
     ps_operator **sources; /* by input number; NULL when nothing reads that input */
     bool **wanted;         /* by input number: a flag a column; NULL like its source */
     bool **columns;        /* by node: the columns of its output that anything looks at */

@@ -56,7 +56,7 @@ ps_status ps_input_set_idle(ps_input *input, bool idle, ps_error *err)
 
 static ps_status wait_batch(ps_input *input, ps_batch *batch, ps_error *err)
 {
-    const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
+    const ps_message message = ps_message_of(batch, NULL, ps_batch_size_bytes(batch));
     ps_batch_retain(batch);
     const ps_status status = ps_fifo_put(&input->waiting, &message, err);
     if (status != PS_OK) {

@@ -7,9 +7,11 @@ enum { RING_PIECES = 4, RING_ROWS = 4 * PS_BATCH_ROWS_MAX };
 static ps_status make_rings(ps_state_reader *reader, ps_task *const *tasks,
                             ps_park *const *producers, ps_error *err)
 {
+    const int64_t kib_limit = ps_ring_kib_limit(reader->mem, reader->task_count);
     for (int32_t i = 0; i < reader->task_count; i++) {
         PS_TRY(ps_ring_init(&reader->rings[i], reader->mem, RING_PIECES, RING_ROWS, producers[i],
                             &reader->park, err));
+        reader->rings[i].kib_limit = kib_limit;
         reader->tasks[i] = tasks[i];
         tasks[i]->state.targets[0].ring = &reader->rings[i];
         tasks[i]->all = &reader->all;

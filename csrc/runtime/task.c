@@ -7,8 +7,8 @@ static ps_status add_state(ps_snapshot_sink *self, const ps_operator *op, ps_bat
                            ps_error *err)
 {
     ps_task *const task = (ps_task *)self;
-    const ps_message message = {
-        .kind = PS_MESSAGE_BATCH, .batch = state, .value = ps_state_value(op->id, op->shard)};
+    ps_message message = ps_message_of(state, NULL, ps_batch_size_bytes(state));
+    message.value = ps_state_value(op->id, op->shard);
     ps_batch_retain(state);
     const ps_status status = ps_outbox_send(&task->state, 0, &message, err);
     if (status != PS_OK) {
@@ -238,7 +238,7 @@ static ps_status finish(ps_task *task, ps_task_state *state, ps_error *err)
     }
     ps_ring *const ring = task->state.targets[0].ring;
     *state = PS_TASK_BLOCKED;
-    if (ps_task_has_state(task) || (ring != NULL && !ps_ring_has_room(ring))) {
+    if (ps_task_has_state(task) || (ring != NULL && !ps_ring_has_room(ring, PS_MESSAGE_END))) {
         return PS_OK;
     }
     const ps_message end = {.kind = PS_MESSAGE_END};

@@ -206,7 +206,7 @@ cdef extern from "pystream.h" nogil:
         char name[48]
         int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out
         int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns
-        int64_t ring_used, ring_capacity
+        int64_t ring_used, ring_capacity, ring_bytes, ring_max_bytes
         int64_t barrier_ns, snapshot_rows, snapshot_bytes
     ctypedef enum ps_state_kind:
         PS_STATE_NONE
@@ -237,6 +237,7 @@ cdef extern from "pystream.h" nogil:
     void ps_engine_wait(ps_engine *engine, int64_t timeout_ns)
     void ps_engine_wake(ps_engine *engine)
     int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input)
+    cbool ps_engine_input_full(const ps_engine *engine, int32_t input)
     ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, bint all, ps_error *err)
     ps_status ps_engine_next_state(ps_engine *engine, int64_t timeout_ns, ps_state_piece *out,
                                    ps_error *err)

@@ -11,7 +11,8 @@ from pystream._native._c cimport (
     PS_STATE_END, PS_STATE_NONE, ArrowArray, ArrowArrayStream, ArrowSchema, cbool, check,
     ps_batch, ps_drive_state, ps_engine, ps_engine_barrier, ps_engine_cancel,
     ps_engine_copy_state, ps_engine_create, ps_engine_drive, ps_engine_failure,
-    ps_engine_finish_input, ps_engine_input_rows, ps_engine_memory_peak, ps_engine_memory_used,
+    ps_engine_finish_input, ps_engine_input_full, ps_engine_input_rows, ps_engine_memory_peak,
+    ps_engine_memory_used,
     ps_engine_metrics, ps_engine_metrics_count, ps_engine_next_state, ps_engine_operator,
     ps_engine_operator_limit, ps_engine_poll, ps_engine_push, ps_engine_push_batch,
     ps_engine_push_watermark, ps_engine_release, ps_engine_restore, ps_engine_set_idle,
@@ -120,6 +121,12 @@ cdef class Engine:
         if rows < 0:
             raise IndexError(f"the engine has no input {input}")
         return rows
+
+    def input_full(self, int32_t input):
+        """Whether an input has enough waiting until `drive` has used some."""
+        if ps_engine_input_rows(self.ptr, input) < 0:
+            raise IndexError(f"the engine has no input {input}")
+        return bool(ps_engine_input_full(self.ptr, input))
 
     def poll(self, BatchList out not None):
         """Moves waiting results into ``out`` up to the next barrier.
@@ -252,6 +259,7 @@ cdef class Engine:
                 "watermark": line.watermark, "keys": line.keys, "state_bytes": line.state_bytes,
                 "blocked_ns": line.blocked_ns,
                 "ring_used": line.ring_used, "ring_capacity": line.ring_capacity,
+                "ring_bytes": line.ring_bytes, "ring_max_bytes": line.ring_max_bytes,
                 "barrier_ns": line.barrier_ns, "snapshot_rows": line.snapshot_rows,
                 "snapshot_bytes": line.snapshot_bytes,
             })

@@ -78,13 +78,20 @@ class Feed:
             return self.reader.position(engine.input_rows(self.spec.number))
         return self._taken
 
-    def push_waiting(self, engine: Engine) -> bool:
-        """Give the engine what the source thread has gathered; whether there was something."""
+    def push_waiting(self, engine: Engine, *, all_rows: bool = False) -> bool:
+        """Give the engine what the source thread has gathered; whether there was something.
+
+        all_rows: also when the engine has enough.
+        """
         assert self.intake is not None
         rows = 0
-        while rows < _TURN_ROWS and (taken := self.intake.take()) is not None:
+        number = self.spec.number
+        while rows < _TURN_ROWS and (all_rows or not engine.input_full(number)):
+            taken = self.intake.take()
+            if taken is None:
+                break
             batch, self._taken = taken
-            engine.push(self.spec.number, batch)
+            engine.push(number, batch)
             rows += batch.num_rows
         self._mind_quiet(rows, engine)
         if rows == 0 and self.intake.ended and self.intake.empty:

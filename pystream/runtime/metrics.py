@@ -31,7 +31,10 @@ class OperatorMetrics:
     blocked_ns
         Time its output ring was full.
     ring_used, ring_capacity
-        Messages in the ring that feeds it, and how many fit; 0 without a ring.
+        Messages in the rings that feed it, and how many fit; of a sink on a shard, in the ring to
+        the driving thread. 0 without a ring.
+    ring_bytes, ring_max_bytes
+        Bytes of the batches among them, and how many may be in flight beside one batch a ring.
     barrier_ns
         How long the last barrier held its thread.
     snapshot_rows, snapshot_bytes
@@ -56,6 +59,8 @@ class OperatorMetrics:
     blocked_ns: int
     ring_used: int
     ring_capacity: int
+    ring_bytes: int
+    ring_max_bytes: int
     barrier_ns: int
     snapshot_rows: int
     snapshot_bytes: int

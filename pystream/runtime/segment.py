@@ -97,13 +97,21 @@ class RunningSegment:
         if self.done:
             follower.engine.finish_input(number)
 
+    @property
+    def _follower_is_full(self) -> bool:
+        """Whether what the stage makes would only pile up."""
+        if self._follower is None:
+            return False
+        follower, number = self._follower
+        return follower.engine.input_full(number)
+
     def advance(self, output_rows: int, wait_ns: int) -> bool:
         """Work until there is something to do for the caller; results are in `results` after.
 
         Answers whether anything may be left to do at once. wait_ns: how long rings may stay full
         before this returns all the same.
         """
-        if self.at_barrier is not None:
+        if self.at_barrier is not None or self._follower_is_full:
             return self.engine.copy_state()
         pushed = self._push_waiting()
         feed = self._next_pulled()
@@ -170,7 +178,7 @@ class RunningSegment:
         """Take no more from the sources."""
         for feed in self.feeds:
             if feed.intake is not None and not feed.finished:
-                while feed.push_waiting(self.engine):  # what was read still counts
+                while feed.push_waiting(self.engine, all_rows=True):  # what was read still counts
                     pass
             feed.finish(self.engine)
 

@@ -574,7 +574,7 @@ static inline ps_status split_batch(ps_operator *op, ps_batch *batch, ps_selecti
     CHECK(selection == NULL);
     for (int32_t s = 0; s < c->shards; s++) {
         ps_selection *mine = shard_rows(c, batch, s);
-        const ps_message message = {PS_MESSAGE_BATCH, batch, mine, 0};
+        const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = mine};
         const ps_status status =
             mine != NULL && mine->count == 0 ? PS_OK : ps_deliver(c->shard[s], &message, err);
         ps_selection_release(mine);
@@ -736,7 +736,7 @@ static inline ps_status chain_feed(chain *c, const event *rows, int64_t count, i
 {
     for (int64_t at = 0; at < count; at += cut) {
         ps_batch *batch = event_batch(c->side, c->input, rows + at, ps_min_i64(cut, count - at));
-        const ps_message message = {PS_MESSAGE_BATCH, batch, NULL, 0};
+        const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
         const ps_status status = ps_deliver(c->times, &message, err);
         ps_batch_release(batch);
         PS_TRY(status);

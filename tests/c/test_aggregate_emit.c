@@ -39,7 +39,7 @@ static void parts_are_bounded(void)
         for (int64_t at = 0; at < count; at += 50000) {
             ps_batch *batch =
                 event_batch(c.side, c.input, rows + at, ps_min_i64(50000, count - at));
-            const ps_message message = {PS_MESSAGE_BATCH, batch, NULL, 0};
+            const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
             CHECK_OK(ps_deliver(c.shard[0], &message, NULL));
             ps_batch_release(batch);
         }

@@ -32,7 +32,7 @@ static void chain_end(chain *c)
 static void send_rows(chain *c, int64_t rows, int64_t first)
 {
     ps_batch *batch = flow_batch(c->mem, rows, first, 3);
-    CHECK_OK(ps_deliver(c->op, &(ps_message){PS_MESSAGE_BATCH, batch, NULL, 0}, NULL));
+    CHECK_OK(ps_deliver(c->op, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch}, NULL));
     ps_batch_release(batch);
 }
 
@@ -115,7 +115,8 @@ static void the_selection_alone_counts(void)
     some->rows[some->count++] = 1;
     some->rows[some->count++] = 5;
     ps_batch *batch = flow_batch(c.mem, 10, 0, 3);
-    CHECK_OK(ps_deliver(c.op, &(ps_message){PS_MESSAGE_BATCH, batch, some, 0}, NULL));
+    CHECK_OK(ps_deliver(
+        c.op, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = some}, NULL));
     CHECK_STR(c.end.log, "b2 w5000");
     ps_batch_release(batch);
     ps_selection_release(some);
@@ -160,7 +161,7 @@ static void a_restored_watermark_goes_on(void)
     second->next = &end.base;
     CHECK_OK(second->calls->restore(second, collected.state, NULL));
     ps_batch *batch = flow_batch(c.mem, 1, 3, 3);
-    CHECK_OK(ps_deliver(second, &(ps_message){PS_MESSAGE_BATCH, batch, NULL, 0}, NULL));
+    CHECK_OK(ps_deliver(second, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch}, NULL));
     CHECK_STR(end.log, "b1 w6000"); /* from 7000, not from this batch's 3000 */
     CHECK_EQ(second->calls->restore(second, batch, NULL), PS_CORRUPT);
     ps_batch_release(batch);
@@ -214,7 +215,7 @@ static void wrong_input_is_named(void)
     ps_batch *batch = flow_batch(c.mem, 8, 0, 3);
     batch->columns[TIME].validity = &all_but_one;
     batch->columns[TIME].null_count = 1;
-    const ps_message message = {PS_MESSAGE_BATCH, batch, NULL, 0};
+    const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
     CHECK_EQ(ps_deliver(c.op, &message, &err), PS_INVALID);
     CHECK(strstr(err.text, "event-time column 'time' has a null") != NULL);
     CHECK_STR(err.operator_name, "event_time");

@@ -35,15 +35,17 @@ static void test_batches_pass_on(void)
     }
     for (int64_t first = 0; first < 3000; first += 1000) { /* all, half and none of the rows */
         ps_batch *batch = flow_batch(mem, 1000, first, 10);
-        CHECK_OK(ps_deliver(filter, &(ps_message){PS_MESSAGE_BATCH, batch, NULL, 0}, NULL));
+        CHECK_OK(ps_deliver(filter, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch}, NULL));
         if (first == 1000) {
-            CHECK_OK(ps_deliver(filter, &(ps_message){PS_MESSAGE_BATCH, batch, some, 0}, NULL));
+            CHECK_OK(ps_deliver(
+                filter, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = some},
+                NULL));
         }
         ps_batch_release(batch);
     }
-    CHECK_OK(ps_deliver(filter, &(ps_message){PS_MESSAGE_WATERMARK, NULL, NULL, 7}, NULL));
-    CHECK_OK(ps_deliver(filter, &(ps_message){PS_MESSAGE_BARRIER, NULL, NULL, 2}, NULL));
-    CHECK_OK(ps_deliver(filter, &(ps_message){PS_MESSAGE_END, NULL, NULL, 0}, NULL));
+    CHECK_OK(ps_deliver(filter, &(ps_message){.kind = PS_MESSAGE_WATERMARK, .value = 7}, NULL));
+    CHECK_OK(ps_deliver(filter, &(ps_message){.kind = PS_MESSAGE_BARRIER, .value = 2}, NULL));
+    CHECK_OK(ps_deliver(filter, &(ps_message){.kind = PS_MESSAGE_END}, NULL));
     CHECK_STR(end.log, "b1000 b500 b1 w7 B2 e0");
     CHECK_EQ(end.sum, 1499 * 1500 / 2 + 1400);
     CHECK_EQ(ps_stat_get(&filter->stats.rows_in), 3003);
@@ -86,7 +88,7 @@ static void test_refused_memory_and_failures(void)
     CHECK_OK(ps_filter_create(mem, schema, value_below(mem, schema, 50), &filter, NULL));
     flow_recorder_init(&end, mem, schema);
     filter->next = &end.base;
-    const ps_message message = {PS_MESSAGE_BATCH, batch, NULL, 0};
+    const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
     const int64_t before = ps_mem_used(mem);
     ps_mem_fail_at(mem, 1);
     CHECK_EQ(ps_deliver(filter, &message, &err), PS_NO_MEMORY);

@@ -47,11 +47,11 @@ static void channels_take_turns_and_held_ones_are_left(void)
         const ps_message message = {.kind = PS_MESSAGE_BARRIER, .value = i % 3};
         CHECK(ps_ring_try_push(&h.rings[i % 3], &message));
     }
-    int64_t used;
-    int64_t capacity;
-    ps_inbox_size(&h.inbox, &used, &capacity);
-    CHECK_EQ(used, 12);
-    CHECK_EQ(capacity, 12);
+    ps_occupancy found;
+    ps_inbox_size(&h.inbox, &found);
+    CHECK_EQ(found.used, 12);
+    CHECK_EQ(found.capacity, 12);
+    CHECK_EQ(found.bytes, 0);
     ps_message message;
     int32_t channel;
     for (int32_t i = 0; i < 6; i++) {

@@ -112,10 +112,12 @@ static void test_columns_with_and_without_selection(void)
     begin(&w);
     ps_batch *batch = flow_batch(w.mem, 3000, 0, 10);
     ps_selection *selection = thirds(w.mem, 3000);
-    CHECK_OK(ps_deliver(w.project, &(ps_message){PS_MESSAGE_BATCH, batch, NULL, 0}, NULL));
+    CHECK_OK(ps_deliver(w.project, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch}, NULL));
     check_batch(w.end.last, NULL, 3000);
     CHECK(w.end.last->columns[0].values == batch->columns[1].values); /* shared */
-    CHECK_OK(ps_deliver(w.project, &(ps_message){PS_MESSAGE_BATCH, batch, selection, 0}, NULL));
+    CHECK_OK(ps_deliver(
+        w.project, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = selection},
+        NULL));
     check_batch(w.end.last, selection, 1000);
     CHECK(w.end.last->columns[0].owner == w.end.last->columns[1].owner); /* one block */
     ps_batch_release(batch); /* what was taken lives on */
@@ -138,9 +140,11 @@ static void test_late_watermarks_go_along(void)
     }
     batch->late_watermark = late;
     batch->late_owner = &block->owner;
-    CHECK_OK(ps_deliver(w.project, &(ps_message){PS_MESSAGE_BATCH, batch, NULL, 0}, NULL));
+    CHECK_OK(ps_deliver(w.project, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch}, NULL));
     CHECK(w.end.last->late_watermark == late);
-    CHECK_OK(ps_deliver(w.project, &(ps_message){PS_MESSAGE_BATCH, batch, selection, 0}, NULL));
+    CHECK_OK(ps_deliver(
+        w.project, &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = selection},
+        NULL));
     ps_batch_release(batch);
     for (int64_t i = 0; i < 10; i++) {
         CHECK_EQ(w.end.last->late_watermark[i], 100 + 3 * i);
@@ -161,8 +165,9 @@ static void test_refused_memory(void)
     for (int64_t nth = 1; nth < 100; nth++) {
         ps_error err = {0};
         ps_mem_fail_at(w.mem, nth);
-        const ps_status status =
-            ps_deliver(w.project, &(ps_message){PS_MESSAGE_BATCH, batch, selection, 0}, &err);
+        const ps_status status = ps_deliver(
+            w.project,
+            &(ps_message){.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = selection}, &err);
         ps_mem_fail_at(w.mem, 0);
         CHECK(status == PS_OK || status == PS_NO_MEMORY);
         if (status != PS_OK) {

@@ -99,7 +99,7 @@ static void everything_comes_through_in_order(void)
         while (!ended) {
             bool progress = false;
             ps_message message = {.kind = PS_MESSAGE_BATCH};
-            if (sent <= count && ps_ring_has_room(&p.rings[0])) {
+            if (sent <= count && ps_ring_has_room(&p.rings[0], PS_MESSAGE_BATCH)) {
                 if (sent < count) {
                     message.batch = flow_batch(p.mem, 1, sent, 3);
                 } else {

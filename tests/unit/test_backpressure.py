@@ -1,0 +1,174 @@
+"""Rows as wide as a megabyte: each part of a job holds a bounded number of bytes, not of rows."""
+
+import pyarrow as pa
+import pytest
+
+import pystream as ps
+from pystream._native.arrow import Memory
+from pystream.connectors.base import Poller, Sink, Source
+from pystream.runtime.driver import Driver
+from pystream.runtime.launch import launch
+from pystream.stream import Stream
+
+MIB = 1 << 20
+ROWS = 2  # a batch
+BATCHES = 300  # a pass: more than everything may hold
+BATCH_MIB = ROWS
+QUEUE_MIB = 8 + BATCH_MIB  # a source thread's, the driver's two and the sink's
+TYPES = [pa.string(), pa.large_string(), pa.string_view(), pa.list_(pa.string())]
+
+
+class Wide(Source):
+    """Batches of 1 MB values, made when asked for."""
+
+    name = "wide"
+    live = True
+    replayable = True
+
+    def __init__(self, kind=None, batches=BATCHES):
+        self.kind = pa.string() if kind is None else kind
+        self.given = 0  # batches
+        self.batches = batches
+
+    def schema(self):
+        return pa.schema([("t", pa.timestamp("us")), ("k", pa.int64()), ("x", self.kind)])
+
+    def open(self, columns, *, partition="0", position=None):
+        return WidePoller(self)
+
+    def batch(self, number):
+        rows = range(number * ROWS, (number + 1) * ROWS)
+        texts = [f"{row:08}" * (MIB // 8) for row in rows]
+        if pa.types.is_list(self.kind):
+            texts = [[text] for text in texts]
+        columns = [pa.array(rows, pa.timestamp("us")), pa.array(rows), pa.array(texts, self.kind)]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema())
+
+
+class WidePoller(Poller):
+    def __init__(self, source):
+        self._source = source
+
+    def poll(self, timeout_s):
+        source = self._source
+        if source.given == source.batches:
+            self.ended = True
+            return None
+        source.given += 1
+        return source.batch(source.given - 1)
+
+    def position(self):
+        return None
+
+
+class Count(Sink):
+    """Counts rows."""
+
+    name = "count"
+    rows = 0
+
+    def write(self, batches):
+        self.rows += batches.num_rows
+
+
+def turn_until_quiet(steps):
+    """Turn all parts until none of them has done anything for some rounds."""
+    idle = 0
+    while idle < 5:
+        worked = [step() for step in steps()]
+        idle = 0 if any(worked) else idle + 1
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=str)
+def test_a_sink_that_takes_nothing_holds_up_the_source(kind):
+    source = Wide(kind)
+    run = launch(
+        Stream.from_source(source)._node,
+        Count(),
+        parallelism=1,
+        memory=Memory(),
+        name="wide",
+        options=None,
+        threaded=False,
+    )
+    parts = [run.turn, *[lambda: run.driver.pumps[0].step(0.0)]]
+    run.turn()
+    turn_until_quiet(lambda: parts)
+    assert run.output.full
+    assert source.given * BATCH_MIB <= 4 * QUEUE_MIB
+    assert source.given * BATCH_MIB > 16  # each part holds something
+    while not run.over:
+        for step in run.simulated_steps():
+            step()
+    assert run.output.rows == BATCHES * ROWS
+    run.end()
+
+
+def test_results_of_a_source_that_is_pulled_are_bounded_too():
+    source, pulled = Wide(), []
+    batches = (pulled.append(i) or source.batch(i) for i in range(BATCHES))
+    stream = ps.read_arrow(pa.RecordBatchReader.from_batches(source.schema(), batches))
+    driver = Driver(stream._node, parallelism=1, memory=Memory(), threaded=False)
+    driver.step(65_536)
+    assert len(pulled) * BATCH_MIB <= QUEUE_MIB
+    while not driver.done:
+        driver.results.clear()
+        driver.step(65_536)
+    assert len(pulled) == BATCHES
+    driver.close()
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=str)
+def test_shards_that_stand_still_hold_up_the_source(kind):
+    source = Wide(kind)
+    stream = Stream.from_source(source).group_by("k").agg(n=ps.count("x"))
+    driver = Driver(stream._node, parallelism=2, memory=Memory(), threaded=False)
+    driver.step(0)
+    steps = [lambda: driver.step(65_536), lambda: driver.pumps[0].step(0.0)]
+    turn_until_quiet(lambda: steps)
+    lines = [m for m in driver.metrics().operators if m.name == "aggregate"]
+    for line in lines:
+        assert line.ring_max_bytes == 32 * MIB
+        assert line.ring_bytes < line.ring_max_bytes + 1.1 * BATCH_MIB * MIB
+    assert max(line.ring_bytes for line in lines) >= 32 * MIB
+    # A batch may wait for one ring while another holds it too: what counts is the fuller one, and
+    # the batches that only the other has.
+    assert source.given * BATCH_MIB <= 2 * QUEUE_MIB + 2 * (32 + BATCH_MIB) + BATCH_MIB
+    driver.close()
+
+
+def test_a_stage_waits_for_what_is_behind_it():
+    source = Wide()
+    stream = Stream.from_source(source).map_batches(lambda batch: batch)
+    stream = stream.group_by("k").agg(n=ps.count("x"))
+    driver = Driver(stream._node, parallelism=2, memory=Memory(), threaded=False)
+    driver.step(0)
+    steps = [lambda: driver.step(65_536), lambda: driver.pumps[0].step(0.0)]
+    turn_until_quiet(lambda: steps)
+    assert source.given * BATCH_MIB <= 4 * QUEUE_MIB + 2 * (32 + BATCH_MIB) + BATCH_MIB
+    while not driver.done:
+        driver.step(65_536)
+        driver.pumps[0].step(0.0)
+        for step in driver.shard_steps():
+            step()
+        driver.results.clear()
+    assert source.given == BATCHES
+    driver.close()
+
+
+def test_rings_keep_to_a_quarter_of_the_budget():
+    stream = Stream.from_source(Wide()).group_by("k").agg(n=ps.count("x"))
+    driver = Driver(stream._node, parallelism=2, memory=Memory(64 * MIB), threaded=False)
+    rings = {line.ring_max_bytes for line in driver.metrics().operators if line.ring_capacity}
+    assert rings == {4 * MIB}  # two to the shards, two of results
+    driver.close()
+
+
+def test_wide_rows_pass_with_a_budget_far_below_what_they_are():
+    source = Wide(batches=60)
+    stream = Stream.from_source(source).with_event_time("t")
+    stream = stream.with_columns(y=ps.col("x").str.to_uppercase())
+    sink = Count()
+    windows = stream.group_by("k").window(ps.tumbling("10us")).agg(y=ps.last("y"))
+    windows.write_to(sink).start(parallelism=2, memory_budget="100MB").wait()
+    assert sink.rows == 120
