@@ -29,6 +29,8 @@ class Intake:
         What ended the poller, if it failed.
     left
         Its source thread has not ended in time, and closes the poller when it does.
+    on_room
+        Called when half of what made it full has been taken, by the taking thread.
     """
 
     def __init__(self, poller: Poller) -> None:
@@ -36,15 +38,19 @@ class Intake:
         self.ended = False
         self.failure: BaseException | None = None
         self.left = False
+        self.on_room: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Any, int, Position]] = deque()
         self._bytes = 0
+        self._was_full = False  # the pump has been told so, and nothing else since
 
     @property
     def full(self) -> bool:
-        """Whether the pump must wait."""
+        """Whether the pump must wait; who asks is told by `on_room` when there is room again."""
         with self._lock:
-            return self._bytes >= _WAITING_BYTES or len(self._waiting) >= _WAITING_BATCHES
+            full = self._bytes >= _WAITING_BYTES or len(self._waiting) >= _WAITING_BATCHES
+            self._was_full = full
+            return full
 
     def put(self, batch: Any, position: Position) -> None:
         """Add rows, and the position behind them."""
@@ -60,7 +66,14 @@ class Intake:
                 return None
             batch, size, position = self._waiting.popleft()
             self._bytes -= size
-            return batch, position
+            room = self._was_full and (
+                self._bytes <= _WAITING_BYTES // 2 and len(self._waiting) <= _WAITING_BATCHES // 2
+            )
+            if room:
+                self._was_full = False
+        if room and self.on_room is not None:
+            self.on_room()
+        return batch, position
 
     @property
     def empty(self) -> bool:
@@ -78,6 +91,8 @@ class Pump(Actor):
         self._intakes = list(intakes)
         self._notify = notify
         self._closing = False
+        for intake in self._intakes:
+            intake.on_room = self.ring
 
     def step(self, wait_s: float) -> bool:
         if self._closing:

@@ -8,6 +8,7 @@ from pystream._native.arrow import Memory
 from pystream.connectors.base import Poller, Sink, Source
 from pystream.runtime.driver import Driver
 from pystream.runtime.launch import launch
+from pystream.runtime.pump import Intake, Pump
 from pystream.stream import Stream
 
 MIB = 1 << 20
@@ -172,3 +173,29 @@ def test_wide_rows_pass_with_a_budget_far_below_what_they_are():
     windows = stream.group_by("k").window(ps.tumbling("10us")).agg(y=ps.last("y"))
     windows.write_to(sink).start(parallelism=2, memory_budget="100MB").wait()
     assert sink.rows == 120
+
+
+def test_a_source_thread_is_woken_when_there_is_room_again():
+    source = Wide()
+    intake = Intake(source.open(None))
+    pump = Pump([intake], lambda: None)
+    rung = []
+    pump.ring = lambda: rung.append(True)
+    intake.on_room = pump.ring
+    while pump.step(0.0):
+        pass
+    assert source.given * BATCH_MIB == 8
+    assert intake.full
+    taken = 0
+    while not rung:
+        assert intake.take() is not None
+        taken += 1
+    assert taken == 3  # a batch is a bit more than a quarter
+    while intake.take() is not None:
+        pass
+    assert rung == [True]  # once
+    while pump.step(0.0):
+        pass
+    assert source.given * BATCH_MIB == 16
+    assert intake.take() is not None
+    assert rung == [True]
