@@ -499,6 +499,18 @@ static ps_status collect(ps_engine *engine, int64_t output_rows, ps_error *err)
     return PS_OK;
 }
 
+/* The next array of the stream, and the time it took its maker. */
+static ps_status pull(ps_engine *engine, drive *d, int64_t *rows, bool *end, ps_error *err)
+{
+    ps_operator *const source = engine->graph.sources[d->input - engine->inputs];
+    const int64_t began_ns = ps_clock_monotonic_ns(&engine->clock);
+    const ps_status status = ps_input_pull(d->input, d->stream, rows, end, err);
+    if (source != NULL) {
+        ps_stat_add(&source->stats.read_ns, ps_clock_monotonic_ns(&engine->clock) - began_ns);
+    }
+    return status;
+}
+
 /* One bounded piece of work on the source side. *worked: something was done; *blocked: a ring is
  * full. */
 static ps_status step(ps_engine *engine, drive *d, bool *worked, bool *blocked, bool *source_end,
@@ -533,7 +545,7 @@ static ps_status step(ps_engine *engine, drive *d, bool *worked, bool *blocked, 
         PS_TRY(ps_task_copy(task, worked, err));
     } else {
         d->pulling = true;
-        PS_TRY(ps_input_pull(d->input, d->stream, &rows, source_end, err));
+        PS_TRY(pull(engine, d, &rows, source_end, err));
         d->pulling = false;
         d->rows_left -= rows == 0; /* so that empty arrays come to an end too */
         *worked = true;
@@ -789,6 +801,8 @@ void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metri
         .keys = ps_stat_get(&stats->keys),
         .state_bytes = ps_stat_get(&stats->state_bytes),
         .blocked_ns = ps_stat_get(&stats->blocked_ns),
+        .idle_ns = line->fed == NULL ? 0 : ps_task_idle_ns(line->fed),
+        .read_ns = ps_stat_get(&stats->read_ns),
         .barrier_ns = ps_stat_get(&stats->barrier_ns),
         .snapshot_rows = ps_stat_get(&stats->snapshot_rows),
         .snapshot_bytes = ps_stat_get(&stats->snapshot_bytes),

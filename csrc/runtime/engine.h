@@ -134,6 +134,8 @@ typedef struct ps_operator_metrics {
     char name[48];
     int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out;
     int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns;
+    int64_t idle_ns; /* how long the shard waited for its input */
+    int64_t read_ns; /* of a source: how long the streams given to drive took */
     /* of the rings that feed it, of a sink on a shard: that it fills; or 0 */
     int64_t ring_used, ring_capacity, ring_bytes, ring_max_bytes;
     int64_t barrier_ns; /* how long the last barrier held its thread */

@@ -248,6 +248,25 @@ static ps_status finish(ps_task *task, ps_task_state *state, ps_error *err)
     return PS_OK;
 }
 
+/* A message came, or none did. */
+static void note_input(ps_task *task, bool found)
+{
+    const int64_t since_ns = ps_stat_get(&task->idle_since_ns);
+    if (found == (since_ns == 0)) {
+        return;
+    }
+    const int64_t now_ns = ps_clock_monotonic_ns(&task->clock);
+    ps_stat_set(&task->idle_since_ns, found ? 0 : now_ns);
+    ps_stat_add(&task->idle_ns, found ? now_ns - since_ns : 0);
+}
+
+int64_t ps_task_idle_ns(const ps_task *task)
+{
+    const int64_t since_ns = ps_stat_get(&task->idle_since_ns);
+    const int64_t open_ns = since_ns == 0 ? 0 : ps_clock_monotonic_ns(&task->clock) - since_ns;
+    return ps_stat_get(&task->idle_ns) + open_ns;
+}
+
 ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err)
 {
     bool worked;
@@ -272,7 +291,9 @@ ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err)
     }
     ps_message message;
     int32_t channel;
-    if (!ps_inbox_try_pop(&task->inbox, &message, &channel)) {
+    const bool found = ps_inbox_try_pop(&task->inbox, &message, &channel);
+    note_input(task, found);
+    if (!found) {
         return rest(task, PS_TASK_IDLE, state, err);
     }
     task->copy_is_due = task->copying;

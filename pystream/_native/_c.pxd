@@ -205,7 +205,7 @@ cdef extern from "pystream.h" nogil:
         int32_t shard
         char name[48]
         int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out
-        int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns
+        int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns, idle_ns, read_ns
         int64_t ring_used, ring_capacity, ring_bytes, ring_max_bytes
         int64_t barrier_ns, snapshot_rows, snapshot_bytes
     ctypedef enum ps_state_kind:

@@ -22,6 +22,8 @@ class _OperatorLine(TypedDict):
     keys: int
     state_bytes: int
     blocked_ns: int
+    idle_ns: int
+    read_ns: int
     ring_used: int
     ring_capacity: int
     ring_bytes: int

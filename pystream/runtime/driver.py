@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,7 +29,7 @@ from pystream.progress import Progress
 from pystream.runtime.actor import ActorThread
 from pystream.runtime.budget import explain_budget
 from pystream.runtime.clock import Clock
-from pystream.runtime.metrics import Metrics, least, to_datetime
+from pystream.runtime.metrics import Metrics, OperatorMetrics, SourceMetrics, least, to_datetime
 from pystream.runtime.pump import Pump
 from pystream.runtime.segment import Positions, RunningSegment
 from pystream.runtime.stage import Stage
@@ -185,6 +185,11 @@ class Driver:
             if self._opened
             for index in range(segment.engine.worker_count)
         ]
+
+    @property
+    def starved(self) -> bool:
+        """Whether nothing but rows from source threads would give it something to do."""
+        return all(segment.done or segment.starved for segment in self.segments)
 
     def wait(self) -> None:
         """Sleep until there may be something to do; `wake` ends it."""
@@ -391,7 +396,21 @@ class Driver:
             memory_used=self.memory.used,
             memory_peak=self.memory.peak,
             operators=tuple(operators),
+            sources=tuple(self._source_metrics(operators)),
         )
+
+    def _source_metrics(self, lines: Sequence[OperatorMetrics]) -> Iterator[SourceMetrics]:
+        read_ns = {(line.stage, line.id): line.read_ns for line in lines}
+        for segment in self.segments:
+            for feed in segment.feeds:
+                intake = feed.intake
+                yield SourceMetrics(
+                    name=feed.source.name,
+                    partition=feed.partition,
+                    waiting_bytes=0 if intake is None else intake.waiting_bytes,
+                    held_s=0.0 if intake is None else intake.held_s,
+                    read_s=read_ns.get((segment.number, feed.spec.operator), 0) / 1e9,
+                )
 
 
 def run_to_end(driver: Driver, output_rows: int) -> Iterator[None]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["Metrics", "OperatorMetrics"]
+__all__ = ["Metrics", "OperatorMetrics", "SourceMetrics"]
 
 _NONE, _END = -(2**63), 2**63 - 1
 _HELD_UP = 0.1  # of the time: less is no matter
@@ -30,6 +30,10 @@ class OperatorMetrics:
         Live keys and memory of an operator with state.
     blocked_ns
         Time its output ring was full.
+    idle_ns
+        Time the shard waited for its input; 0 for operators that are not the first of theirs.
+    read_ns
+        Of a source that the driving thread reads by itself: the time that took.
     ring_used, ring_capacity
         Messages in the rings that feed it, and how many fit; of a sink on a shard, in the ring to
         the driving thread. 0 without a ring.
@@ -57,6 +61,8 @@ class OperatorMetrics:
     keys: int
     state_bytes: int
     blocked_ns: int
+    idle_ns: int
+    read_ns: int
     ring_used: int
     ring_capacity: int
     ring_bytes: int
@@ -80,6 +86,27 @@ def _cells(line: OperatorMetrics) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceMetrics:
+    """One partition of a source.
+
+    Attributes
+    ----------
+    waiting_bytes
+        Read by its source thread and not yet taken.
+    held_s
+        How long its source thread had to wait for room.
+    read_s
+        How long the driving thread was busy reading it; 0 for sources with threads of their own.
+    """
+
+    name: str
+    partition: str
+    waiting_bytes: int
+    held_s: float
+    read_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Figures of a job at one moment.
 
@@ -100,9 +127,13 @@ class Metrics:
         Bytes the native core holds for this job now, and at most so far.
     seconds
         How long the job has run.
-    sink, sink_busy_s, sink_held_s
-        Name of the sink, the time it has spent in its calls, and for how much of it the job had to
-        wait, because as many rows as may wait for the sink did.
+    sources
+        One line per partition of a source.
+    starved_s
+        How long the driving thread had nothing to do but wait for source threads.
+    sink, sink_busy_s, sink_held_s, sink_waiting_bytes
+        Name of the sink, the time it has spent in its calls, for how much of it the job had to
+        wait, because as many rows as may wait for the sink did, and the bytes that wait now.
     epoch, checkpoint_s
         The last epoch that was decided, and how long it took from its barrier to its manifest.
     """
@@ -117,36 +148,69 @@ class Metrics:
     memory_used: int
     memory_peak: int
     operators: tuple[OperatorMetrics, ...]
+    sources: tuple[SourceMetrics, ...] = ()
     seconds: float = 0.0
+    starved_s: float = 0.0
     sink: str = ""
     sink_busy_s: float = 0.0
     sink_held_s: float = 0.0
+    sink_waiting_bytes: int = 0
     epoch: int = 0
     checkpoint_s: float | None = None
 
     @property
     def bottleneck(self) -> str | None:
-        """Who holds up whom; None where nobody has for a tenth of the time.
+        """What the speed of the job is bound by; None where nobody waits for a tenth of the time.
 
-        A sink comes before an exchange: what it holds up in turn holds up the operators before it.
+        ``sink-bound``, ``operator-bound`` or ``source-bound``, with figures. A sink comes first:
+        what it holds up in turn holds up the operators and sources before it.
         """
         if self.seconds <= 0:
             return None
-        if self.sink_held_s >= _HELD_UP * self.seconds:
-            busy = min(1.0, self.sink_busy_s / self.seconds)
-            held = min(1.0, self.sink_held_s / self.seconds)
+        held = self._share(self.sink_held_s)
+        if held >= _HELD_UP:
             return (
-                f"sink {self.sink} is busy {busy:.0%} of the time and holds up everything before "
-                f"it for {held:.0%}"
+                f"sink-bound: sink {self.sink} is busy {self._share(self.sink_busy_s):.0%} of the "
+                f"time and holds up everything before it for {held:.0%}"
             )
-        slowest = max(self.operators, key=lambda line: line.blocked_ns, default=None)
-        if slowest is None or slowest.blocked_ns < _HELD_UP * self.seconds * 1e9:
-            return None
-        share = min(1.0, slowest.blocked_ns / 1e9 / self.seconds)
-        return (
-            f"the operators behind {slowest.name} {slowest.id} of stage {slowest.stage} hold it up "
-            f"for {share:.0%} of the time: their rings are full"
-        )
+        share, text = max(self._by_operators(), self._by_sources())
+        return text if share >= _HELD_UP else None
+
+    def _share(self, seconds: float) -> float:
+        return min(1.0, seconds / self.seconds)
+
+    def _by_operators(self) -> tuple[float, str]:
+        """For how much of the time something waited for operators, and for which."""
+        found = (0.0, "")
+        for line in self.operators:
+            share = self._share(line.blocked_ns / 1e9)
+            behind = [o for o in self.operators if (o.stage, o.id) == (line.stage, line.id)]
+            idle = min((self._share(o.idle_ns / 1e9) for o in behind if o.idle_ns), default=0.0)
+            text = (
+                f"operator-bound: the operators behind {line.name} {line.id} of stage {line.stage} "
+                f"hold it up for {share:.0%} of the time: their rings are full, and the busiest "
+                f"shard waits for input {idle:.0%} of the time"
+            )
+            found = max(found, (share, text))
+        for source in self.sources:
+            share = self._share(source.held_s)
+            text = (
+                f"operator-bound: source {source.name!r} waits for the driving thread for "
+                f"{share:.0%} of the time, which waits for sources for "
+                f"{self._share(self.starved_s):.0%}"
+            )
+            found = max(found, (share, text))
+        return found
+
+    def _by_sources(self) -> tuple[float, str]:
+        """For how much of the time the driving thread waited for rows."""
+        read = max(self.sources, key=lambda source: source.read_s, default=None)
+        reading_s = sum(source.read_s for source in self.sources)
+        share = self._share(self.starved_s + reading_s)
+        text = f"source-bound: the job waits for its sources {share:.0%} of the time"
+        if read is not None and reading_s > 0:
+            text += f", {self._share(read.read_s):.0%} in reading {read.name!r}"
+        return share, text
 
     def __repr__(self) -> str:
         lines = [

@@ -124,6 +124,11 @@ class Output(Actor):
             under_way = 0.0 if self._doing is None else time.monotonic() - self._since_s
             return self._busy_s + under_way
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Rows that wait for the sink, and those it is writing."""
+        return self._bytes
+
     def _add(self, call: _Call) -> None:
         with self._lock:
             self._calls.append(call)

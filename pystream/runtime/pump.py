@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,6 +44,8 @@ class Intake:
         self._waiting: deque[tuple[Any, int, Position]] = deque()
         self._bytes = 0
         self._was_full = False  # the pump has been told so, and nothing else since
+        self._held_s = 0.0
+        self._held_since_s: float | None = None
 
     @property
     def full(self) -> bool:
@@ -50,7 +53,28 @@ class Intake:
         with self._lock:
             full = self._bytes >= _WAITING_BYTES or len(self._waiting) >= _WAITING_BATCHES
             self._was_full = full
+            if full and self._held_since_s is None:
+                self._held_since_s = time.monotonic()
+            elif not full:
+                self._end_hold()
             return full
+
+    def _end_hold(self) -> None:
+        if self._held_since_s is not None:
+            self._held_s += time.monotonic() - self._held_since_s
+            self._held_since_s = None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What has been read and not been taken."""
+        return self._bytes
+
+    @property
+    def held_s(self) -> float:
+        """Seconds in which the source thread had to wait for room here."""
+        with self._lock:
+            since_s = self._held_since_s
+            return self._held_s + (0.0 if since_s is None else time.monotonic() - since_s)
 
     def put(self, batch: Any, position: Position) -> None:
         """Add rows, and the position behind them."""
@@ -71,6 +95,7 @@ class Intake:
             )
             if room:
                 self._was_full = False
+                self._end_hold()
         if room and self.on_room is not None:
             self.on_room()
         return batch, position

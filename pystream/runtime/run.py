@@ -77,6 +77,7 @@ class Run:
         self._lock = threading.Lock()  # of error and status
         self._held_s = 0.0  # rows had to wait for the sink
         self._held_since_s: float | None = None
+        self._starved_s = 0.0  # nothing to do but wait for rows
         self._failing = threading.Event()  # the driving thread sees to the failure
         if over:
             output.close()
@@ -107,8 +108,16 @@ class Run:
         with Progress(self.driver.estimated_rows(), self._progress, label=self._name) as progress:
             while not self.over:
                 if not self.turn():
-                    self.driver.wait()
+                    self._wait()
                 self.driver.report(progress)
+
+    def _wait(self) -> None:
+        """Sleep until there may be something to do."""
+        since_s = time.monotonic()
+        starved = self._held_since_s is None and not self.driver.done and self.driver.starved
+        self.driver.wait()
+        if starved:
+            self._starved_s += time.monotonic() - since_s
 
     # ---- one turn of the driving thread ----
 
@@ -182,7 +191,9 @@ class Run:
         return replace(
             self.driver.metrics(),
             seconds=now_s - self.started_s,
+            starved_s=self._starved_s,
             sink=self.output.sink.name,
+            sink_waiting_bytes=self.output.waiting_bytes,
             sink_busy_s=self.output.busy_s,
             sink_held_s=self._held_s + (0.0 if since_s is None else max(0.0, now_s - since_s)),
             epoch=0 if checkpointer is None else checkpointer.epoch,

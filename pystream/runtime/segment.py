@@ -38,6 +38,8 @@ class RunningSegment:
     ----------
     at_barrier
         The epoch whose barrier has come out; nothing more comes out until it is taken away.
+    starved
+        It had nothing to do when it was last asked.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class RunningSegment:
         shared = len(spec.inputs) > 1
         staged = any(isinstance(i.node, MapNode) for i in spec.inputs)
         self._budget = _BUDGET_ROWS_SHARED if shared or staged else _BUDGET_ROWS
+        self.starved = False
         self._hungry = True  # the engine has used what was pushed
 
     def feed_into(self, stage: Stage, follower: RunningSegment, number: int) -> None:
@@ -112,6 +115,7 @@ class RunningSegment:
         before this returns all the same.
         """
         if self.at_barrier is not None or self._follower_is_full:
+            self.starved = False
             return self.engine.copy_state()
         pushed = self._push_waiting()
         feed = self._next_pulled()
@@ -137,7 +141,7 @@ class RunningSegment:
         if state == _SOURCE_END and feed is not None:
             feed.finish(self.engine)
         self.done = state == _DONE
-        self._hungry = state == _STARVED
+        self._hungry = self.starved = state == _STARVED
         return pushed or state not in (_STARVED, _FULL)
 
     def _push_waiting(self) -> bool:

@@ -207,6 +207,30 @@ static void a_full_ring_blocks_and_nothing_else_is_done(void)
     end(&b);
 }
 
+static void time_without_input_is_counted(void)
+{
+    bench b;
+    char log[200] = "";
+    begin(&b, 1, 8);
+    ps_clock *const clock = &b.task->clock;
+    ps_clock_init_manual(clock, 1000, 0);
+    CHECK_EQ(step(&b), PS_TASK_IDLE);
+    ps_clock_advance(clock, 5);
+    CHECK_EQ(ps_task_idle_ns(b.task), 5); /* also while it lasts */
+    CHECK_EQ(step(&b), PS_TASK_IDLE);
+    ps_clock_advance(clock, 2);
+    give(&b, PS_MESSAGE_WATERMARK, 10);
+    CHECK_EQ(step(&b), PS_TASK_PROGRESS);
+    ps_clock_advance(clock, 100); /* busy */
+    CHECK_EQ(ps_task_idle_ns(b.task), 7);
+    while (step(&b) != PS_TASK_IDLE) {
+        drain(&b, log, sizeof(log));
+    }
+    ps_clock_advance(clock, 3);
+    CHECK_EQ(ps_task_idle_ns(b.task), 10);
+    end(&b);
+}
+
 static void the_end_is_done_only_when_all_is_out(void)
 {
     bench b;
@@ -377,6 +401,7 @@ int main(void)
 {
     RUN(work_left_goes_downstream_first);
     RUN(a_full_ring_blocks_and_nothing_else_is_done);
+    RUN(time_without_input_is_counted);
     RUN(the_end_is_done_only_when_all_is_out);
     RUN(a_barrier_is_followed_by_its_state);
     RUN(state_leaves_between_messages);

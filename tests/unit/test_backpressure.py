@@ -1,5 +1,8 @@
 """Rows as wide as a megabyte: each part of a job holds a bounded number of bytes, not of rows."""
 
+import dataclasses
+import time
+
 import pyarrow as pa
 import pytest
 
@@ -8,6 +11,7 @@ from pystream._native.arrow import Memory
 from pystream.connectors.base import Poller, Sink, Source
 from pystream.runtime.driver import Driver
 from pystream.runtime.launch import launch
+from pystream.runtime.metrics import Metrics, OperatorMetrics, SourceMetrics
 from pystream.runtime.pump import Intake, Pump
 from pystream.stream import Stream
 
@@ -199,3 +203,84 @@ def test_a_source_thread_is_woken_when_there_is_room_again():
     assert source.given * BATCH_MIB == 16
     assert intake.take() is not None
     assert rung == [True]
+
+
+def slowly(batch):
+    time.sleep(0.02)
+    return batch
+
+
+def test_metrics_name_operators_that_hold_up_a_source_thread():
+    stream = Stream.from_source(Wide(batches=40)).map_batches(slowly)
+    job = stream.for_each(lambda batch: None).start()
+    job.wait()
+    metrics = job.metrics()
+    assert metrics.sources[0].name == "wide"
+    assert metrics.sources[0].held_s > metrics.starved_s
+    assert metrics.sources[0].waiting_bytes == 0
+    assert metrics.bottleneck.startswith("operator-bound: source 'wide' waits for the driving")
+
+
+def test_metrics_name_a_source_that_the_driving_thread_waits_in():
+    batch = pa.record_batch({"x": [1]})
+    stream = ps.from_generator(lambda: (slowly(batch) for _ in range(20)), schema=batch.schema)
+    job = stream.for_each(lambda batch: None).start()
+    job.wait()
+    metrics = job.metrics()
+    assert metrics.sources[0].read_s >= 20 * 0.02
+    assert metrics.bottleneck.startswith("source-bound: the job waits for its sources ")
+    assert f"in reading {metrics.sources[0].name!r}" in metrics.bottleneck
+
+
+def test_metrics_name_sources_that_give_little():
+    source = Wide(batches=20)
+    source.batch = lambda number: slowly(Wide.batch(source, number))
+    job = Stream.from_source(source).group_by("k").agg(n=ps.count()).for_each(print)
+    job = job.start(parallelism=2)
+    job.wait()
+    metrics = job.metrics()
+    assert metrics.sources[0].held_s == 0
+    assert metrics.starved_s > 0
+    assert metrics.bottleneck.startswith("source-bound: the job waits for its sources ")
+    waited = [line.idle_ns for line in metrics.operators if line.name == "aggregate"]
+    assert len(waited) == 2
+    assert min(waited) > 0
+    assert all(line.idle_ns == 0 for line in metrics.operators if line.name != "aggregate")
+
+
+def line(**figures):
+    known = {field.name: 0 for field in dataclasses.fields(OperatorMetrics)}
+    return OperatorMetrics(**{**known, "name": "exchange", "watermark": None, **figures})
+
+
+def at(**figures):
+    known = {field.name: 0 for field in dataclasses.fields(Metrics)}
+    made = {"operators": (), "sources": (), "seconds": 10.0, "sink": "'out/'", **figures}
+    return Metrics(**{**known, **made})
+
+
+def test_who_binds_the_speed():
+    blocked = (
+        line(id=3, stage=1, blocked_ns=6_000_000_000),
+        line(id=3, stage=1, name="aggregate", idle_ns=4_000_000_000),
+        line(id=3, stage=1, name="aggregate", idle_ns=500_000_000),
+    )
+    held = (SourceMetrics("ticks", "0", 0, held_s=8.0, read_s=0.0),)
+    read = (SourceMetrics("file", "0", 0, held_s=0.0, read_s=3.0),)
+    cases = [
+        (at(), None),
+        (at(seconds=0.0, sink_held_s=5.0), None),
+        (at(operators=blocked, sink_held_s=0.9, starved_s=0.9), "operator-bound"),
+        (at(operators=blocked, sink_held_s=1.0), "sink-bound: sink 'out/' is busy 0%"),
+        (at(operators=blocked, starved_s=7.0), "source-bound: the job waits for its sources 70%"),
+        (at(operators=blocked, sources=held), "operator-bound: source 'ticks' waits"),
+        (at(sources=read), "source-bound: the job waits for its sources 30% of the time, 30% in"),
+        (at(sources=read, starved_s=9.0), "source-bound: the job waits for its sources 100%"),
+    ]
+    for metrics, wanted in cases:
+        found = metrics.bottleneck
+        assert found is wanted or found.startswith(wanted), (found, wanted)
+    assert at(operators=blocked).bottleneck == (
+        "operator-bound: the operators behind exchange 3 of stage 1 hold it up for 60% of the "
+        "time: their rings are full, and the busiest shard waits for input 5% of the time"
+    )
