@@ -33,6 +33,7 @@ WORKLOAD = Workload(
     subjects=(
         limit_subject("w1", "limit_w1", name="limit", fresh=False),
         *(pystream_subject(query, COLUMNS, batch_rows=rows) for rows in (65_536, 16_384, 1_024)),
+        pystream_subject(query, COLUMNS, batch_rows=65_536, threads=2),
         *rival_subjects("w1"),
     ),
     limit="limit",

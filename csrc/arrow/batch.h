@@ -8,6 +8,8 @@
  * makes lateness independent of how the input was cut into batches.
  * has_times: set by the operator that declares the event time; operators that pick rows carry it
  * on, so that a window knows without looking that all rows fall into one slice.
+ * partial: rows of accumulators on their way to the aggregate that combines them, whose own schema
+ * this is (operators/pre_aggregate.h); nothing comes between.
  */
 #ifndef PS_ARROW_BATCH_H
 #define PS_ARROW_BATCH_H
@@ -21,6 +23,7 @@ typedef struct ps_batch {
     int64_t length;
     const int64_t *late_watermark; /* length values or NULL; kept alive by late_owner */
     ps_owner *late_owner;
+    bool partial;   /* see above */
     bool has_times; /* every event time lies within [time_low, time_high] */
     int64_t time_low, time_high;
     int32_t column_count;

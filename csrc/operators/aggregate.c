@@ -56,12 +56,6 @@ static void load_times(const aggregate *self, chunk *c, time_room *room)
     c->high = ps_edges_slice(&self->edges, high);
 }
 
-static bool slice_is_late(const aggregate *self, int64_t slice, int64_t watermark)
-{
-    const int64_t window = ps_edges_last_window(&self->edges, slice);
-    return ps_edges_window_end(&self->edges, window) <= watermark;
-}
-
 /* ---- rows of groups ---- */
 
 static ps_status rows_refused(const aggregate *self, ps_error *err)
@@ -69,8 +63,7 @@ static ps_status rows_refused(const aggregate *self, ps_error *err)
     return ps_mem_refused(self->op.mem, self->store.chunk_bytes, "accumulators of a window", err);
 }
 
-/* The slice, ready for every group interned so far. */
-static ps_status ready_slice(aggregate *self, int64_t index, ps_slice **out, ps_error *err)
+ps_status aggregate_ready_slice(aggregate *self, int64_t index, ps_slice **out, ps_error *err)
 {
     const int64_t capacity = self->keys == NULL ? 1 : ps_keymap_capacity(self->keys);
     PS_TRY(ps_slice_obtain(&self->store, index, out, err));
@@ -79,19 +72,12 @@ static ps_status ready_slice(aggregate *self, int64_t index, ps_slice **out, ps_
     return PS_OK;
 }
 
-/* Tells what the rows of these groups are about to change, if anybody wants to know. */
-static ps_status touch(aggregate *self, ps_slice *slice, const uint32_t *gids, int64_t count,
-                       ps_error *err)
-{
-    return self->store.tracks ? ps_freeze_touch(&self->frozen, slice, gids, count, err) : PS_OK;
-}
-
 static ps_status rows_of_one(aggregate *self, const chunk *c, const uint32_t *gids, uint8_t **rows,
                              ps_error *err)
 {
     ps_slice *slice = NULL;
-    PS_TRY(ready_slice(self, c->low, &slice, err));
-    PS_TRY(touch(self, slice, gids, c->count, err));
+    PS_TRY(aggregate_ready_slice(self, c->low, &slice, err));
+    PS_TRY(aggregate_touch(self, slice, gids, c->count, err));
     for (int64_t i = 0; i < c->count; i++) {
         rows[i] = aggregate_row(self, slice, gids[i]);
         if (PS_UNLIKELY(rows[i] == NULL)) {
@@ -127,7 +113,7 @@ static ps_status touch_near(aggregate *self, const chunk *c, const uint32_t *gid
             some[count] = gids[i];
             count += places[i] == place;
         }
-        PS_TRY(touch(self, slices[place], some, count, err));
+        PS_TRY(aggregate_touch(self, slices[place], some, count, err));
     }
     return PS_OK;
 }
@@ -148,7 +134,7 @@ static ps_status place_near(aggregate *self, const chunk *c, const uint32_t *gid
     }
     for (int64_t k = 0; k <= c->high - c->low; k++) {
         if ((seen >> k & 1) != 0) {
-            PS_TRY(ready_slice(self, c->low + k, &slices[k], err));
+            PS_TRY(aggregate_ready_slice(self, c->low + k, &slices[k], err));
         }
     }
     return self->store.tracks ? touch_near(self, c, gids, places, slices, seen, err) : PS_OK;
@@ -173,8 +159,8 @@ static ps_status rows_of_near(aggregate *self, const chunk *c, const uint32_t *g
 static ps_status count_one(aggregate *self, const chunk *c, const uint32_t *gids, ps_error *err)
 {
     ps_slice *slice = NULL;
-    PS_TRY(ready_slice(self, c->low, &slice, err));
-    PS_TRY(touch(self, slice, gids, c->count, err));
+    PS_TRY(aggregate_ready_slice(self, c->low, &slice, err));
+    PS_TRY(aggregate_touch(self, slice, gids, c->count, err));
     if (self->keys == NULL || ps_keymap_capacity(self->keys) <= PS_SLICE_ROWS) {
         uint64_t *counts = (uint64_t *)(void *)slice->chunks[0];
         for (int64_t i = 0; i < c->count; i++) {
@@ -214,9 +200,9 @@ static ps_status rows_of_many(aggregate *self, const chunk *c, const uint32_t *g
     for (int64_t i = 0; i < c->count; i++) {
         const int64_t index = ps_edges_slice(&self->edges, c->times[i]);
         if (slice == NULL || slice->index != index) {
-            PS_TRY(ready_slice(self, index, &slice, err));
+            PS_TRY(aggregate_ready_slice(self, index, &slice, err));
         }
-        PS_TRY(touch(self, slice, &gids[i], 1, err));
+        PS_TRY(aggregate_touch(self, slice, &gids[i], 1, err));
         rows[i] = aggregate_row(self, slice, gids[i]);
         if (PS_UNLIKELY(rows[i] == NULL)) {
             return rows_refused(self, err);
@@ -310,7 +296,7 @@ static ps_status add_checked(aggregate *self, const chunk *c, ps_error *err)
         const uint32_t row = physical_row(c, i);
         const int64_t slice = ps_edges_slice(&self->edges, c->times[i]);
         const int64_t mark = own == NULL ? self->watermark : ps_max_i64(own[row], self->watermark);
-        if (slice_is_late(self, slice, mark)) {
+        if (aggregate_slice_is_late(self, slice, mark)) {
             late++;
             continue;
         }
@@ -368,7 +354,7 @@ static ps_status add_chunk(aggregate *self, const ps_batch *batch, const uint32_
     }
     load_times(self, &c, &room);
     if (self->windowed &&
-        (batch->late_watermark != NULL || slice_is_late(self, c.low, self->watermark))) {
+        (batch->late_watermark != NULL || aggregate_slice_is_late(self, c.low, self->watermark))) {
         return add_checked(self, &c, err);
     }
     return add_part(self, &c, err);
@@ -431,13 +417,18 @@ static void look_at_range(aggregate *self, const ps_batch *batch)
     }
     self->batch_slice = ps_edges_slice(&self->edges, batch->time_low);
     self->batch_in_slice = self->batch_slice == ps_edges_slice(&self->edges, batch->time_high) &&
-                           !slice_is_late(self, self->batch_slice, self->watermark);
+                           !aggregate_slice_is_late(self, self->batch_slice, self->watermark);
 }
 
 static ps_status on_batch(ps_operator *op, ps_batch *batch, ps_selection *selection, ps_error *err)
 {
     aggregate *self = (aggregate *)op;
     PS_TRY(aggregate_finish_pending(self, err));
+    if (batch->partial) {
+        const ps_status merged = aggregate_merge(self, batch, selection, err);
+        update_stats(self);
+        return merged;
+    }
     look_at_range(self, batch);
     for (int32_t k = 0; k < self->key_count; k++) {
         ps_program_begin_batch(self->key_programs[k]);
@@ -501,6 +492,7 @@ static void close_aggregate(ps_operator *op)
     ps_constant_fini(&self->window_end);
     ps_batch_builder_destroy(self->written);
     ps_schema_release(self->state_schema);
+    aggregate_merge_fini(self);
     if (self->layout != NULL) {
         ps_panes_fini(&self->panes);
         ps_freeze_fini(&self->frozen);

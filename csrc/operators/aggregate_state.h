@@ -52,6 +52,7 @@ typedef struct aggregate {
     ps_batch_builder *out;
     ps_constant window_start, window_end; /* columns that the batches of one window share */
     bool final_done;                      /* the one row of an unwindowed global aggregate is out */
+    struct merge_room *merging;           /* made at the first batch of partials */
 } aggregate;
 
 /* aggregate_emit.c: one bounded part of the pending emission; and all of it. */
@@ -68,6 +69,30 @@ PS_MUST_CHECK ps_status aggregate_state_schema(ps_operator *op, ps_schema **out,
 
 /* aggregate_restore.c */
 PS_MUST_CHECK ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err);
+
+/* aggregate_merge.c: a batch of partials (pre_aggregate.h). */
+PS_MUST_CHECK ps_status aggregate_merge(aggregate *self, ps_batch *batch,
+                                        const ps_selection *selection, ps_error *err);
+void aggregate_merge_fini(aggregate *self);
+
+/* aggregate.c: the slice, ready for every group interned so far. */
+PS_MUST_CHECK ps_status aggregate_ready_slice(aggregate *self, int64_t index, ps_slice **out,
+                                              ps_error *err);
+
+/* Tells that the rows of these groups are about to change, if anybody wants to know. */
+PS_MUST_CHECK static inline ps_status aggregate_touch(aggregate *self, ps_slice *slice,
+                                                      const uint32_t *gids, int64_t count,
+                                                      ps_error *err)
+{
+    return self->store.tracks ? ps_freeze_touch(&self->frozen, slice, gids, count, err) : PS_OK;
+}
+
+/* Whether every window of a slice ends at or before the watermark. */
+static inline bool aggregate_slice_is_late(const aggregate *self, int64_t slice, int64_t watermark)
+{
+    const int64_t window = ps_edges_last_window(&self->edges, slice);
+    return ps_edges_window_end(&self->edges, window) <= watermark;
+}
 
 /* The row of group gid in a slice that reaches it; NULL: its chunk is missing and memory
  * refused. */

@@ -199,6 +199,7 @@ ps_status ps_deal_batch(const ps_deal *deal, int32_t target, ps_batch **out, ps_
         return status;
     }
     ps_batch_carry_times(deal->batch, part);
+    part->partial = deal->batch->partial;
     share s = {.start = 0, .rows = 0};
     for (int64_t done = 0; next_share(deal, target, &s); done += s.count) {
         deal_share(deal, &s, part, done);

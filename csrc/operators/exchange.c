@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "operators/deal.h"
+#include "operators/pre_aggregate.h"
+#include "operators/pre_choice.h"
 #include "state/key_hash.h"
 
 enum { FEW_TARGETS = 8 };
@@ -18,6 +20,10 @@ typedef struct exchange_operator {
     int64_t *counts;    /* rows a target of one batch */
     uint16_t *targets;  /* of each row of one batch */
     uint64_t hashes[PS_CHUNK_ROWS];
+    ps_pre_aggregate *pre;      /* NULL: rows travel as they are */
+    ps_pre_choice *choice;      /* with pre */
+    bool *behind;               /* with pre: targets that have enough to do */
+    ps_vector_scratch *scratch; /* with pre: the keys of partials */
 } exchange_operator;
 
 /* The targets of hashed rows. */
@@ -47,7 +53,7 @@ static int64_t count_target(const uint16_t *targets, int64_t count, uint16_t tar
 static void count_targets(exchange_operator *op, int64_t rows)
 {
     const int32_t target_count = op->outbox->target_count;
-    memset(op->counts, 0, (size_t)target_count * sizeof(int64_t));
+    memset(op->counts, 0, ((size_t)target_count + 1) * sizeof(int64_t));
     if (target_count <= FEW_TARGETS) {
         for (int32_t i = 0; i < target_count; i++) {
             op->counts[i] = count_target(op->targets, rows, (uint16_t)i);
@@ -59,10 +65,17 @@ static void count_targets(exchange_operator *op, int64_t rows)
     }
 }
 
-/* Finds the target of each of the `rows` rows and counts them. */
-static ps_status route(exchange_operator *op, const ps_batch *batch, const ps_selection *selection,
-                       int64_t rows, ps_error *err)
+/* Rows of hot keys belong to nobody: the number behind the last target. */
+static uint16_t hot_target(const exchange_operator *op)
 {
+    return (uint16_t)op->outbox->target_count;
+}
+
+/* Finds the target of each of the `rows` rows and counts them. hot: those of hot keys apart. */
+static ps_status route(exchange_operator *op, const ps_batch *batch, const ps_selection *selection,
+                       int64_t rows, bool hot, ps_error *err)
+{
+    int64_t hot_rows = 0;
     for (int32_t k = 0; k < op->key_count; k++) {
         ps_program_begin_batch(op->keys[k]);
     }
@@ -75,8 +88,16 @@ static ps_status route(exchange_operator *op, const ps_batch *batch, const ps_se
         }
         ps_key_hash(op->vectors, op->key_count, count, op->hashes);
         find_targets(op->hashes, count, op->outbox->target_count, op->targets + start);
+        if (hot) {
+            hot_rows += ps_pre_choice_mark(op->choice, op->hashes, count, hot_target(op),
+                                           op->targets + start);
+        }
+        if (op->choice != NULL) {
+            ps_pre_choice_sample(op->choice, op->hashes, count);
+        }
     }
     count_targets(op, rows);
+    op->counts[hot_target(op)] = hot_rows;
     return PS_OK;
 }
 
@@ -94,7 +115,8 @@ static ps_status send(exchange_operator *op, int32_t target, ps_batch *batch,
         return status;
     }
     op->base.emitted++;
-    ps_stat_add(&op->base.stats.rows_out, rows);
+    ps_stat_add(&op->base.stats.rows_out, batch->partial ? 0 : rows);
+    ps_stat_add(&op->base.stats.rows_shipped, rows);
     ps_stat_add(&op->base.stats.batches_out, 1);
     return PS_OK;
 }
@@ -118,18 +140,12 @@ static ps_status send_part(exchange_operator *op, const ps_deal *deal, bool dens
     return status;
 }
 
-static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *selection,
-                          ps_error *err)
+/* Sends the routed rows of a batch to their targets. */
+static ps_status send_routed(exchange_operator *op, ps_batch *batch, ps_selection *selection,
+                             int64_t rows, const bool *wanted, ps_error *err)
 {
-    exchange_operator *const op = (exchange_operator *)self;
-    const int64_t rows = selection != NULL ? selection->count : batch->length;
     const int32_t target_count = op->outbox->target_count;
     const int64_t size_bytes = ps_batch_size_bytes(batch);
-    if (target_count == 1) {
-        return send(op, 0, batch, selection, size_bytes, err);
-    }
-    PS_CHECK(rows <= PS_BATCH_ROWS_MAX); /* the room in targets */
-    PS_TRY(route(op, batch, selection, rows, err));
     for (int32_t i = 0; i < target_count; i++) {
         if (op->counts[i] == rows) {
             return send(op, i, batch, selection, size_bytes, err);
@@ -137,17 +153,118 @@ static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *sele
     }
     const ps_deal deal = {.batch = batch,
                           .selection = selection,
-                          .wanted = op->wanted,
+                          .wanted = wanted,
                           .targets = op->targets,
                           .target_count = target_count,
                           .counts = op->counts};
-    const bool dense = ps_deal_fits(batch, op->wanted);
+    const bool dense = ps_deal_fits(batch, wanted);
     for (int32_t i = 0; i < target_count; i++) {
         if (op->counts[i] > 0) {
             PS_TRY(send_part(op, &deal, dense, size_bytes, i, err));
         }
     }
     return PS_OK;
+}
+
+/* ---- pre-aggregation ---- */
+
+/* A batch of partials to the shards that own their keys. */
+static ps_status send_partials(void *context, ps_batch *partials, ps_error *err)
+{
+    exchange_operator *const op = context;
+    const int64_t rows = partials->length;
+    for (int64_t start = 0; start < rows; start += PS_CHUNK_ROWS) {
+        const int64_t count = ps_min_i64(rows - start, PS_CHUNK_ROWS);
+        for (int32_t k = 0; k < op->key_count; k++) {
+            ps_vector_load(&partials->columns[k], NULL, start, count, &op->scratch[k],
+                           &op->vectors[k]);
+        }
+        ps_key_hash(op->vectors, op->key_count, count, op->hashes);
+        find_targets(op->hashes, count, op->outbox->target_count, op->targets + start);
+    }
+    count_targets(op, rows);
+    return send_routed(op, partials, NULL, rows, NULL, err);
+}
+
+/* Rows on their way to their owners one by one. */
+static ps_status send_rows(exchange_operator *op, ps_batch *batch, ps_selection *selection,
+                           int64_t rows, ps_error *err)
+{
+    PS_TRY(route(op, batch, selection, rows, false, err));
+    return send_routed(op, batch, selection, rows, op->wanted, err);
+}
+
+/* Adds some rows up and sends the totals; the rows themselves when a total leaves its range. */
+static ps_status send_totals(exchange_operator *op, ps_batch *batch, ps_selection *selection,
+                             int64_t rows, int64_t *partials, ps_error *err)
+{
+    ps_error overflow;
+    ps_error_clear(&overflow);
+    const ps_status status =
+        ps_pre_aggregate_reduce(op->pre, batch, selection, send_partials, op, partials, &overflow);
+    if (status == PS_OVERFLOW) {
+        *partials = rows;
+        return send_rows(op, batch, selection, rows, err);
+    }
+    if (status == PS_OK) {
+        ps_stat_add(&op->base.stats.rows_out, rows);
+    } else if (err != NULL) {
+        *err = overflow;
+    }
+    return status;
+}
+
+/* The rows of hot keys as totals, behind the others as they are. */
+static ps_status send_hot(exchange_operator *op, ps_batch *batch, ps_selection *selection,
+                          int64_t rows, ps_error *err)
+{
+    PS_TRY(route(op, batch, selection, rows, true, err));
+    const ps_deal deal = {
+        .batch = batch, .selection = selection, .targets = op->targets, .counts = op->counts};
+    ps_selection *hot = NULL;
+    PS_TRY(ps_deal_selection(&deal, hot_target(op), &hot, err));
+    ps_status status = send_routed(op, batch, selection, rows, op->wanted, err);
+    if (status == PS_OK && hot->count > 0) {
+        int64_t partials;
+        status = send_totals(op, batch, hot, hot->count, &partials, err);
+    }
+    ps_selection_release(hot);
+    return status;
+}
+
+/* How to send a batch. */
+static ps_pre_plan choose(exchange_operator *op, const ps_batch *batch, int64_t rows)
+{
+    /* Rows behind the watermark are judged one by one, so they travel one by one. */
+    if (op->pre == NULL || batch->late_watermark != NULL) {
+        return PS_PRE_NONE;
+    }
+    for (int32_t i = 0; i < op->outbox->target_count; i++) {
+        ps_ring *const ring = op->outbox->targets[i].ring;
+        op->behind[i] = ring != NULL && ps_ring_has_enough(ring);
+    }
+    return ps_pre_choice_plan(op->choice, rows);
+}
+
+static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *selection,
+                          ps_error *err)
+{
+    exchange_operator *const op = (exchange_operator *)self;
+    const int64_t rows = selection != NULL ? selection->count : batch->length;
+    if (op->outbox->target_count == 1) {
+        return send(op, 0, batch, selection, ps_batch_size_bytes(batch), err);
+    }
+    PS_CHECK(rows <= PS_BATCH_ROWS_MAX); /* the room in targets */
+    int64_t partials = 0;
+    switch (choose(op, batch, rows)) {
+    case PS_PRE_ALL:
+        PS_TRY(send_totals(op, batch, selection, rows, &partials, err));
+        ps_pre_choice_learn(op->choice, rows, partials);
+        return PS_OK;
+    case PS_PRE_HOT: return send_hot(op, batch, selection, rows, err);
+    case PS_PRE_NONE: break;
+    }
+    return send_rows(op, batch, selection, rows, err);
 }
 
 static ps_status broadcast(ps_operator *self, const ps_message *message, ps_error *err)
@@ -196,8 +313,12 @@ static void close_exchange(ps_operator *self)
     free_array(mem, op->keys, (size_t)op->key_count * sizeof(ps_program *));
     free_array(mem, op->vectors, (size_t)op->key_count * sizeof(ps_vector));
     const size_t target_count = (size_t)op->outbox->target_count;
-    free_array(mem, op->counts, target_count * sizeof(int64_t));
+    free_array(mem, op->counts, (target_count + 1) * sizeof(int64_t));
     free_array(mem, op->targets, PS_BATCH_ROWS_MAX * sizeof(uint16_t));
+    free_array(mem, op->choice, sizeof *op->choice);
+    free_array(mem, op->behind, target_count * sizeof(bool));
+    free_array(mem, op->scratch, (size_t)op->key_count * sizeof(ps_vector_scratch));
+    ps_pre_aggregate_destroy(op->pre);
     ps_operator_fini(self);
     ps_free(mem, op, sizeof(*op));
 }
@@ -220,7 +341,7 @@ static ps_status prepare(exchange_operator *op, ps_program *const *keys, ps_erro
     op->keys = ps_alloc_zeroed(mem, key_count * sizeof(ps_program *));
     op->vectors = ps_alloc_zeroed(mem, key_count * sizeof(ps_vector));
     const size_t target_count = (size_t)op->outbox->target_count;
-    op->counts = ps_alloc_zeroed(mem, target_count * sizeof(int64_t));
+    op->counts = ps_alloc_zeroed(mem, (target_count + 1) * sizeof(int64_t));
     op->targets = ps_alloc(mem, PS_BATCH_ROWS_MAX * sizeof(uint16_t));
     if (op->keys == NULL || op->vectors == NULL || op->counts == NULL || op->targets == NULL) {
         return ps_mem_refused(mem, PS_BATCH_ROWS_MAX * sizeof(uint16_t), "an exchange", err);
@@ -254,4 +375,27 @@ ps_status ps_exchange_create(ps_mem *mem, ps_schema *schema, ps_program *const *
     }
     *out = &op->base;
     return PS_OK;
+}
+
+ps_status ps_exchange_pre_aggregate(ps_operator *self, ps_schema *output,
+                                    const ps_aggregate_args *args, ps_error *err)
+{
+    exchange_operator *const op = (exchange_operator *)self;
+    ps_mem *const mem = self->mem;
+    ps_pre_mode mode;
+    PS_CHECK(op->pre == NULL);
+    PS_TRY(ps_pre_mode_wished(&mode, err));
+    if (op->outbox->target_count == 1 || mode == PS_PRE_NEVER ||
+        ps_pre_aggregate_forbids(args, output) >= 0) {
+        return PS_OK;
+    }
+    const size_t scratch_bytes = (size_t)op->key_count * sizeof(ps_vector_scratch);
+    op->choice = ps_alloc_zeroed(mem, sizeof *op->choice);
+    op->scratch = ps_alloc(mem, scratch_bytes);
+    op->behind = ps_alloc_zeroed(mem, (size_t)op->outbox->target_count * sizeof(bool));
+    if (op->choice == NULL || op->scratch == NULL || op->behind == NULL) {
+        return ps_mem_refused(mem, scratch_bytes, "a pre-aggregation", err);
+    }
+    ps_pre_choice_init(op->choice, mode, op->behind, op->outbox->target_count);
+    return ps_pre_aggregate_create(mem, self->input, output, args, &op->pre, err);
 }

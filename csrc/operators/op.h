@@ -57,6 +57,7 @@ typedef struct ps_operator_calls {
 typedef struct ps_operator_stats {
     _Atomic int64_t rows_in;
     _Atomic int64_t rows_out;
+    _Atomic int64_t rows_shipped; /* exchange: rows sent; partials stand for more in rows_out */
     _Atomic int64_t batches_in;
     _Atomic int64_t batches_out;
     _Atomic int64_t bytes_in; /* sources and sinks */

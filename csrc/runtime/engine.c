@@ -791,6 +791,7 @@ void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metri
         .shard = line->op->shard,
         .rows_in = ps_stat_get(&stats->rows_in),
         .rows_out = ps_stat_get(&stats->rows_out),
+        .rows_shipped = ps_stat_get(&stats->rows_shipped),
         .batches_in = ps_stat_get(&stats->batches_in),
         .batches_out = ps_stat_get(&stats->batches_out),
         .bytes_in = ps_stat_get(&stats->bytes_in),

@@ -132,7 +132,7 @@ typedef struct ps_operator_metrics {
     int32_t id;
     int32_t shard;
     char name[48];
-    int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out;
+    int64_t rows_in, rows_out, rows_shipped, batches_in, batches_out, bytes_in, bytes_out;
     int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns;
     int64_t idle_ns; /* how long the shard waited for its input */
     int64_t read_ns; /* of a source: how long the streams given to drive took */

@@ -248,7 +248,9 @@ static ps_status add_exchange(builder *b, int32_t from, int32_t instance, int32_
                               b->graph->columns[from], &way_out->outbox, &op, err));
     PS_TRY(place_operator(b, task, op, b->layouts[from].tails[instance], to, instance, err));
     way_out->op = op;
-    return PS_OK;
+    return node->kind == PS_NODE_AGGREGATE
+               ? ps_exchange_pre_aggregate(op, node->schema, &node->args, err)
+               : PS_OK;
 }
 
 /* The tasks of a stage and the rings that feed them. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "operators/pre_aggregate.h"
 #include "runtime/node.h"
 
 /* One allocation of the plan; all are freed together. */
@@ -536,4 +537,12 @@ const char *ps_plan_event_time_column(const ps_plan *plan, int32_t node)
     }
     const ps_plan_node *const found = plan->nodes[node];
     return found->schema->fields[found->event_time].name;
+}
+
+int32_t ps_plan_inexact_aggregate(const ps_plan *plan, int32_t node)
+{
+    if (node < 0 || node >= plan->node_count || plan->nodes[node]->kind != PS_NODE_AGGREGATE) {
+        return -1;
+    }
+    return ps_pre_aggregate_forbids(&plan->nodes[node]->args, plan->nodes[node]->schema);
 }

@@ -59,5 +59,8 @@ PS_API PS_MUST_CHECK ps_status ps_plan_schema(const ps_plan *plan, int32_t node,
                                               ps_error *err);
 /* Name of the event-time column of a node's output, or NULL. */
 PS_API const char *ps_plan_event_time_column(const ps_plan *plan, int32_t node);
+/* The first aggregate of a node whose result depends on the order or the cuts of rows, so that they
+ * travel to their shard one by one (operators/pre_aggregate.h); -1: none. */
+PS_API int32_t ps_plan_inexact_aggregate(const ps_plan *plan, int32_t node);
 
 #endif

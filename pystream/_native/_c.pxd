@@ -189,6 +189,7 @@ cdef extern from "pystream.h" nogil:
     ps_status ps_plan_sink(ps_plan *plan, int32_t source, int32_t *node, ps_error *err)
     ps_status ps_plan_schema(const ps_plan *plan, int32_t node, ArrowSchema *out, ps_error *err)
     const char *ps_plan_event_time_column(const ps_plan *plan, int32_t node)
+    int32_t ps_plan_inexact_aggregate(const ps_plan *plan, int32_t node)
 
     # runtime/engine.h
     ctypedef struct ps_engine:
@@ -204,7 +205,7 @@ cdef extern from "pystream.h" nogil:
         int32_t id
         int32_t shard
         char name[48]
-        int64_t rows_in, rows_out, batches_in, batches_out, bytes_in, bytes_out
+        int64_t rows_in, rows_out, rows_shipped, batches_in, batches_out, bytes_in, bytes_out
         int64_t late_rows, future_rows, watermark, keys, state_bytes, blocked_ns, idle_ns, read_ns
         int64_t ring_used, ring_capacity, ring_bytes, ring_max_bytes
         int64_t barrier_ns, snapshot_rows, snapshot_bytes

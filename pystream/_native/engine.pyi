@@ -12,6 +12,7 @@ class _OperatorLine(TypedDict):
     name: str
     rows_in: int
     rows_out: int
+    rows_shipped: int
     batches_in: int
     batches_out: int
     bytes_in: int

@@ -253,6 +253,7 @@ cdef class Engine:
             lines.append({
                 "id": line.id, "shard": line.shard, "name": line.name.decode("utf-8", "replace"),
                 "rows_in": line.rows_in, "rows_out": line.rows_out,
+                "rows_shipped": line.rows_shipped,
                 "batches_in": line.batches_in, "batches_out": line.batches_out,
                 "bytes_in": line.bytes_in, "bytes_out": line.bytes_out,
                 "late_rows": line.late_rows, "future_rows": line.future_rows,

@@ -12,8 +12,9 @@ from pystream._native._c cimport (
     check, ps_agg_function, ps_agg_spec, ps_error, ps_expr_bool, ps_expr_call, ps_expr_column,
     ps_expr_create, ps_expr_destroy, ps_expr_f64, ps_expr_i64, ps_expr_null, ps_expr_string,
     ps_expr_u64, ps_plan_aggregate, ps_plan_create, ps_plan_event_time,
-    ps_plan_event_time_column, ps_plan_filter, ps_plan_project, ps_plan_release, ps_plan_schema,
-    ps_plan_sink, ps_plan_source, ps_plan_union, ps_window, ps_window_kind,
+    ps_plan_event_time_column, ps_plan_filter, ps_plan_inexact_aggregate, ps_plan_project,
+    ps_plan_release, ps_plan_schema, ps_plan_sink, ps_plan_source, ps_plan_union, ps_window,
+    ps_window_kind,
 )
 from pystream._native.arrow cimport Memory, new_schema, schema_capsule
 
@@ -227,3 +228,8 @@ cdef class Plan:
     def event_time_column(self, int32_t node):
         cdef const char *name = ps_plan_event_time_column(self.ptr, node)
         return None if name == NULL else name.decode("utf-8")
+
+    def inexact_aggregate(self, int32_t node):
+        """Number of the first aggregate that makes rows travel one by one; None: there is none."""
+        cdef int32_t found = ps_plan_inexact_aggregate(self.ptr, node)
+        return None if found < 0 else found

@@ -120,3 +120,15 @@ def _facts(node: LogicalNode, parallelism: int, guarantee: str) -> Iterator[str]
             else ": nothing is keyed, so one shard does the work"
         )
         yield f"Parallelism  {parallelism} shards{exchange}{python}"
+        for number, aggregate in enumerate(keyed):
+            title = "" if number else "Exchange"
+            yield f"{title:13}by {', '.join(k for k, _ in aggregate.keys)}: {_travels(aggregate)}"
+
+
+def _travels(node: AggregateNode) -> str:
+    """What goes through the exchange before an aggregate."""
+    inexact = node.inexact
+    if inexact is None:
+        return "totals of rows where keys repeat, else rows"
+    what = str(inexact).rsplit(" as ", 1)[0]
+    return f"rows, because {inexact.name} = {what} is not exact in parts"

@@ -251,6 +251,12 @@ class AggregateNode(LogicalNode):
         self._check_and_settle(0)
 
     @property
+    def inexact(self) -> Agg | None:
+        """The first aggregate that depends on the order of rows, so that they travel one by one."""
+        found = Plan.inexact_aggregate(*self._check())
+        return None if found is None else self.aggregates[found]
+
+    @property
     def reads(self) -> list[str]:
         """Columns that keys and aggregates read."""
         trees = [node for _, node in self.keys]

@@ -20,6 +20,11 @@ class OperatorMetrics:
 
     Attributes
     ----------
+    rows_in, rows_out
+        Rows that came and rows that left. One that was added up with others before an exchange
+        counts on both sides of it.
+    rows_shipped
+        Rows an exchange has sent, totals of several rows as one; 0 for other operators.
     watermark
         Last watermark passed on, in the unit of the event time; None before the first.
     late_rows
@@ -51,6 +56,7 @@ class OperatorMetrics:
     shard: int
     rows_in: int
     rows_out: int
+    rows_shipped: int
     batches_in: int
     batches_out: int
     bytes_in: int

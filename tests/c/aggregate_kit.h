@@ -13,6 +13,7 @@
 #include "arrow/batch_builder.h"
 #include "operators/aggregate.h"
 #include "operators/event_time.h"
+#include "operators/pre_aggregate.h"
 #include "state/key_hash.h"
 #include "window/edges.h"
 
@@ -48,6 +49,7 @@ typedef struct run {
     bool tracks;      /* state is copied while rows come, and changes alone may be asked for */
     int64_t base_at;  /* an earlier barrier, for all state; the one at stop_at is for changes */
     int64_t copy_lag; /* batches that come between a barrier and the copying of its state */
+    bool adds_up;     /* rows are added up before they are dealt to shards, where that is allowed */
 } run;
 
 typedef struct lines {
@@ -520,6 +522,7 @@ typedef struct chain {
     ps_expr *expr;
     int32_t shards;
     ps_operator *times;
+    ps_pre_aggregate *pre; /* NULL: rows are dealt as they are */
     splitter split;
     ps_operator *shard[SHARDS_MAX];
     collector end[SHARDS_MAX];
@@ -551,8 +554,8 @@ static inline ps_selection *shard_rows(chain *c, const ps_batch *batch, int32_t 
     for (int64_t at = 0; at < batch->length; at += PS_CHUNK_ROWS) {
         const int64_t count = ps_min_i64(PS_CHUNK_ROWS, batch->length - at);
         for (int32_t k = 0; k < c->job->key_count; k++) {
-            ps_vector_load(&batch->columns[c->job->keys[k]], NULL, at, count, &scratch[k],
-                           &keys[k]);
+            ps_vector_load(&batch->columns[batch->partial ? k : c->job->keys[k]], NULL, at, count,
+                           &scratch[k], &keys[k]);
         }
         if (c->job->key_count > 0) {
             ps_key_hash(keys, c->job->key_count, count, hashes);
@@ -567,11 +570,9 @@ static inline ps_selection *shard_rows(chain *c, const ps_batch *batch, int32_t 
     return selection;
 }
 
-static inline ps_status split_batch(ps_operator *op, ps_batch *batch, ps_selection *selection,
-                                    ps_error *err)
+static inline ps_status deal_batch(void *context, ps_batch *batch, ps_error *err)
 {
-    chain *c = ((splitter *)op)->chain;
-    CHECK(selection == NULL);
+    chain *const c = context;
     for (int32_t s = 0; s < c->shards; s++) {
         ps_selection *mine = shard_rows(c, batch, s);
         const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch, .selection = mine};
@@ -582,6 +583,17 @@ static inline ps_status split_batch(ps_operator *op, ps_batch *batch, ps_selecti
         PS_TRY(resume_shard(c, s, err));
     }
     return PS_OK;
+}
+
+static inline ps_status split_batch(ps_operator *op, ps_batch *batch, ps_selection *selection,
+                                    ps_error *err)
+{
+    chain *c = ((splitter *)op)->chain;
+    int64_t partials;
+    CHECK(selection == NULL);
+    return c->pre == NULL || batch->late_watermark != NULL
+               ? deal_batch(c, batch, err)
+               : ps_pre_aggregate_reduce(c->pre, batch, NULL, deal_batch, c, &partials, err);
 }
 
 static inline ps_status broadcast(chain *c, ps_message_kind kind, int64_t value, ps_error *err)
@@ -654,6 +666,9 @@ static inline ps_status make_operators(chain *c, ps_error *err)
     c->times->next = &c->split.op;
     c->times->snapshot = &c->states.sink;
     PS_TRY(ps_aggregate_schema(c->mem, c->input, &args, &c->output, err));
+    if (c->run->adds_up && ps_pre_aggregate_forbids(&args, c->output) < 0) {
+        PS_TRY(ps_pre_aggregate_create(c->mem, c->input, c->output, &args, &c->pre, err));
+    }
     for (int32_t s = 0; s < c->shards; s++) {
         PS_TRY(ps_aggregate_create(c->mem, c->input, c->output, &args, &c->shard[s], err));
         ps_operator_init(&c->end[s].op, &COLLECTOR_CALLS, c->mem, c->output, c->output);
@@ -698,6 +713,7 @@ static inline void chain_close(chain *c)
     if (c->times != NULL) {
         c->times->calls->close(c->times);
     }
+    ps_pre_aggregate_destroy(c->pre);
     ps_operator_fini(&c->split.op);
     states_free(&c->states);
     ps_expr_destroy(c->expr);

@@ -1,4 +1,6 @@
 /* test_exchange.c -- every row goes once, in order, to the shard that owns its key. */
+#include <stdlib.h>
+
 #include "check.h"
 #include "flow.h"
 #include "operators/exchange.h"
@@ -200,6 +202,103 @@ static void shards_split_the_key_groups_evenly(void)
     }
 }
 
+/* ---- totals instead of rows ---- */
+
+/* Counts rows and sums the values of each key. */
+static ps_status add_up(desk *d, ps_expr *expr, ps_error *err)
+{
+    static const int32_t KEYS[] = {0};
+    static const char *const NAMES[] = {"key"};
+    static const ps_agg_spec SPECS[] = {
+        {.function = PS_AGG_COUNT, .name = "n", .input = -1, .weight = -1},
+        {.function = PS_AGG_SUM, .name = "total", .input = 1, .weight = -1}};
+    const ps_aggregate_args args = {.expr = expr,
+                                    .keys = KEYS,
+                                    .key_names = NAMES,
+                                    .key_count = 1,
+                                    .event_time = -1,
+                                    .aggregates = SPECS,
+                                    .aggregate_count = 2,
+                                    .source_count = 1};
+    ps_schema *output = NULL;
+    PS_TRY(ps_aggregate_schema(d->mem, d->schema, &args, &output, err));
+    const ps_status status = ps_exchange_pre_aggregate(d->op, output, &args, err);
+    ps_schema_release(output);
+    return status;
+}
+
+static ps_status send_totals(desk *d, ps_expr *expr, const ps_message *message)
+{
+    PS_TRY(add_up(d, expr, NULL));
+    return ps_deliver(d->op, message, NULL);
+}
+
+typedef struct seen {
+    int64_t rows, partials, stood_for, total;
+} seen;
+
+/* Empties the ways out; every key must be with its owner. */
+static seen take_all(desk *d)
+{
+    seen s = {0};
+    for (int32_t target = 0; target < d->outbox.target_count; target++) {
+        ps_message part;
+        while (ps_fifo_take(&d->outbox.targets[target].waiting, &part)) {
+            const ps_batch *const batch = part.batch;
+            CHECK(part.selection == NULL);
+            s.rows += batch->partial ? 0 : batch->length;
+            s.partials += batch->partial ? batch->length : 0;
+            for (int64_t i = 0; i < batch->length; i++) { /* key, .slice, rows, sum */
+                CHECK_EQ(owner_of(flow_values(batch, 0)[i], d->outbox.target_count), target);
+                s.stood_for += batch->partial ? flow_values(batch, 2)[i] : 1;
+                s.total += flow_values(batch, batch->partial ? 3 : 1)[i];
+            }
+            ps_message_clear(&part);
+        }
+    }
+    return s;
+}
+
+/* Of all keys, of some, and where memory is refused anywhere. */
+static void totals_stand_for_their_rows(void)
+{
+    static const char *const MODES[] = {"never", "always", "half"};
+    enum { ROWS = 2500, KEYS = 37 };
+    for (int mode = 0; mode < 3; mode++) {
+        CHECK_EQ(setenv("PYSTREAM_PREAGGREGATE", MODES[mode], 1), 0);
+        ps_status status = PS_NO_MEMORY;
+        for (int64_t n = 1; status != PS_OK; n++) {
+            desk d;
+            ps_expr *expr;
+            int32_t node;
+            begin(&d, 3);
+            CHECK_OK(ps_expr_create(d.mem, &expr, NULL));
+            CHECK_OK(ps_expr_column(expr, "key", &node, NULL));
+            CHECK_OK(ps_expr_column(expr, "value", &node, NULL));
+            ps_message message = {.kind = PS_MESSAGE_BATCH,
+                                  .batch = flow_batch(d.mem, ROWS, 0, KEYS)};
+            ps_mem_fail_at(d.mem, n);
+            status = send_totals(&d, expr, &message);
+            ps_mem_fail_at(d.mem, 0);
+            const seen s = take_all(&d);
+            if (status == PS_OK) {
+                CHECK_EQ(s.stood_for, ROWS);
+                CHECK_EQ(s.total, (int64_t)ROWS * (ROWS - 1) / 2);
+                CHECK_EQ(ps_stat_get(&d.op->stats.rows_out), ROWS);
+                CHECK_EQ(ps_stat_get(&d.op->stats.rows_shipped), s.rows + s.partials);
+                CHECK_EQ(s.rows > 0, mode != 1);
+                CHECK(mode == 0 ? s.partials == 0 : s.partials > 0 && s.partials <= KEYS);
+            } else {
+                CHECK_EQ(status, PS_NO_MEMORY);
+            }
+            ps_message_clear(&message);
+            ps_expr_destroy(expr);
+            end(&d);
+        }
+    }
+    CHECK_EQ(unsetenv("PYSTREAM_PREAGGREGATE"), 0);
+}
+
 int main(void)
 {
     RUN(every_row_goes_once_to_its_owner);
@@ -207,6 +306,7 @@ int main(void)
     RUN(without_keys_everything_goes_to_the_one);
     RUN(all_but_batches_go_to_every_target);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
+    RUN(totals_stand_for_their_rows);
     RUN(shards_split_the_key_groups_evenly);
     return 0;
 }

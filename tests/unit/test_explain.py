@@ -38,8 +38,20 @@ def test_plan(query):
         "Late rows    a row whose every window has left is dropped and counted (late_rows)\n"
         "Guarantee    within one run: every row of the sources counts once in a run that succeeds; "
         "a failed run starts again from the beginning\n"
-        "Parallelism  2 shards, exchanged by shop"
+        "Parallelism  2 shards, exchanged by shop\n"
+        "Exchange     by shop: rows, because revenue = sum((usd * 0.92)) is not exact in parts"
     )
+
+
+def test_what_travels():
+    table = pa.table({"k": [1], "j": [1], "x": [1]})
+    counted = ps.read_arrow(table).group_by("k", "j").agg(n=ps.count(), most=ps.max("x"))
+    text = counted.group_by("k").agg(ps.sum("n"), mid=ps.mean("n")).explain(parallelism=2)
+    assert text.endswith(
+        "Exchange     by k: rows, because mid = mean(n) is not exact in parts\n"
+        "             by k, j: totals of rows where keys repeat, else rows"
+    )
+    assert "Exchange" not in counted.explain(parallelism=1)
 
 
 def test_python_stages_are_named(query):
