@@ -492,13 +492,7 @@ static void close_aggregate(ps_operator *op)
     ps_constant_fini(&self->window_end);
     ps_batch_builder_destroy(self->written);
     ps_schema_release(self->state_schema);
-    aggregate_merge_fini(self);
-    if (self->layout != NULL) {
-        ps_panes_fini(&self->panes);
-        ps_freeze_fini(&self->frozen);
-        ps_slice_store_fini(&self->store);
-    }
-    ps_agg_layout_destroy(self->layout);
+    aggregate_close_state(self);
     ps_keymap_destroy(self->keys);
     for (int32_t k = 0; k < self->key_count; k++) {
         ps_program_destroy(self->key_programs[k]);
@@ -512,6 +506,12 @@ static void close_aggregate(ps_operator *op)
     }
     if (self->inputs != NULL) {
         ps_free(mem, self->inputs, room * sizeof(ps_vector));
+    }
+    if (self->input_texts != NULL) {
+        ps_free(mem, self->input_texts, room * PS_CANONICAL_TEXT);
+    }
+    if (self->aggregates != NULL) {
+        ps_free(mem, self->aggregates, (size_t)self->aggregate_count * sizeof(ps_agg_arg));
     }
     ps_operator_fini(op);
     ps_free(mem, self, sizeof *self);
@@ -534,21 +534,20 @@ static const ps_operator_calls CALLS = {
 
 /* ---- creation ---- */
 
-/* The input's number; a plain column that an earlier input already is, is shared. */
+/* The input's number; an expression that an earlier input already is, is shared. */
 static ps_status add_input(aggregate *self, const ps_expr *expr, int32_t root, int32_t *number,
                            ps_error *err)
 {
-    ps_program *program = NULL;
-    PS_TRY(ps_program_compile(self->op.mem, expr, root, self->op.input, &program, err));
-    const int32_t column = ps_program_column(program);
-    for (int32_t k = 0; column >= 0 && k < self->input_count; k++) {
-        if (ps_program_column(self->input_programs[k]) == column) {
-            ps_program_destroy(program);
+    char *text = self->input_texts[self->input_count];
+    ps_expr_canonical(expr, root, text);
+    for (int32_t k = 0; k < self->input_count; k++) {
+        if (strcmp(self->input_texts[k], text) == 0) {
             *number = k;
             return PS_OK;
         }
     }
-    self->input_programs[self->input_count] = program;
+    PS_TRY(ps_program_compile(self->op.mem, expr, root, self->op.input,
+                              &self->input_programs[self->input_count], err));
     *number = self->input_count++;
     return PS_OK;
 }
@@ -569,10 +568,12 @@ static ps_status make_arg(aggregate *self, const ps_expr *expr, const ps_agg_spe
     }
     PS_TRY(add_input(self, expr, spec->input, &arg->input, err));
     const ps_program *program = self->input_programs[arg->input];
+    arg->input_text = self->input_texts[arg->input];
     arg->input_type = *ps_program_type(program);
     arg->nullable = ps_program_nullable(program);
     if (spec->function == PS_AGG_WEIGHTED_MEAN) {
         PS_TRY(add_input(self, expr, spec->weight, &arg->weight, err));
+        arg->weight_text = self->input_texts[arg->weight];
         arg->weight_type = *ps_program_type(self->input_programs[arg->weight]);
     }
     return PS_OK;
@@ -582,28 +583,44 @@ static ps_status make_layout(aggregate *self, const ps_aggregate_args *args, ps_
 {
     ps_mem *mem = self->op.mem;
     const size_t count = (size_t)args->aggregate_count;
-    const size_t bytes = count * sizeof(ps_agg_arg);
+    const size_t bytes = count * (sizeof(ps_agg_arg) + 2 * PS_CANONICAL_TEXT);
     self->aggregate_count = args->aggregate_count;
     if (count > 0) {
         self->input_programs = ps_alloc_zeroed(mem, 2 * count * sizeof(ps_program *));
         self->inputs = ps_alloc_zeroed(mem, 2 * count * sizeof(ps_vector));
-    }
-    ps_agg_arg *list = ps_alloc_zeroed(mem, bytes == 0 ? 64 : bytes);
-    if (list == NULL || (count > 0 && (self->input_programs == NULL || self->inputs == NULL))) {
-        if (list != NULL) {
-            ps_free(mem, list, bytes == 0 ? 64 : bytes);
+        self->input_texts = ps_alloc_zeroed(mem, 2 * count * PS_CANONICAL_TEXT);
+        self->aggregates = ps_alloc_zeroed(mem, count * sizeof(ps_agg_arg));
+        if (self->input_programs == NULL || self->inputs == NULL || self->input_texts == NULL ||
+            self->aggregates == NULL) {
+            return ps_mem_refused(mem, bytes, "an aggregate operator", err);
         }
-        return ps_mem_refused(mem, bytes, "an aggregate operator", err);
     }
-    ps_status status = PS_OK;
-    for (int32_t i = 0; status == PS_OK && i < args->aggregate_count; i++) {
-        status = make_arg(self, args->expr, &args->aggregates[i], &list[i], err);
+    for (int32_t i = 0; i < args->aggregate_count; i++) {
+        PS_TRY(make_arg(self, args->expr, &args->aggregates[i], &self->aggregates[i], err));
     }
-    if (status == PS_OK) {
-        status = ps_agg_layout_create(mem, list, args->aggregate_count, &self->layout, err);
+    return ps_agg_layout_create(mem, self->aggregates, args->aggregate_count, &self->layout, err);
+}
+
+void aggregate_open_state(aggregate *self)
+{
+    const bool tracks = self->store.tracks;
+    self->counts_only = ps_agg_counts_only(self->layout);
+    ps_slice_store_init(&self->store, self->op.mem, self->layout);
+    self->store.tracks = tracks;
+    ps_freeze_init(&self->frozen, &self->store);
+    ps_panes_init(&self->panes, &self->store, self->windowed ? &self->edges : NULL);
+}
+
+void aggregate_close_state(aggregate *self)
+{
+    aggregate_merge_fini(self);
+    if (self->layout != NULL) {
+        ps_panes_fini(&self->panes);
+        ps_freeze_fini(&self->frozen);
+        ps_slice_store_fini(&self->store);
     }
-    ps_free(mem, list, bytes == 0 ? 64 : bytes);
-    return status;
+    ps_agg_layout_destroy(self->layout);
+    self->layout = NULL;
 }
 
 static ps_status make_keys(aggregate *self, const ps_aggregate_args *args, ps_error *err)
@@ -645,11 +662,8 @@ ps_status ps_aggregate_create(ps_mem *mem, ps_schema *input, ps_schema *output,
     if (!self->windowed && !ps_agg_needs_time(self->layout)) {
         self->time_column = -1;
     }
-    self->counts_only = ps_agg_counts_only(self->layout);
-    ps_slice_store_init(&self->store, mem, self->layout);
     self->store.tracks = args->track_changes;
-    ps_freeze_init(&self->frozen, &self->store);
-    ps_panes_init(&self->panes, &self->store, self->windowed ? &self->edges : NULL);
+    aggregate_open_state(self);
     *out = &self->op;
     return PS_OK;
 fail:

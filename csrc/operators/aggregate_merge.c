@@ -16,20 +16,29 @@ typedef struct merge_room {
     ps_vector_scratch slices;
     ps_vector_scratch lane;
     uint32_t kept[PS_CHUNK_ROWS]; /* physical rows that are not late */
+    int32_t *lanes;               /* by lane of ours: the lane of a partial; behind the parts */
     _Alignas(64) uint8_t parts[]; /* accumulator rows of one chunk */
 } merge_room;
 
-static ps_status ready_room(aggregate *self, ps_error *err)
+/* Partials have the lanes of a query that goes on from no state. */
+static ps_status ready_room(aggregate *self, const ps_batch *batch, ps_error *err)
 {
     if (self->merging != NULL) {
         return PS_OK;
     }
-    const size_t bytes = sizeof(merge_room) + PS_CHUNK_ROWS * self->store.stride;
+    const int32_t lanes = ps_agg_lane_count(self->layout);
+    const size_t parts = PS_CHUNK_ROWS * self->store.stride;
+    const size_t bytes = sizeof(merge_room) + parts + (size_t)lanes * sizeof(int32_t);
     self->merging = ps_alloc(self->op.mem, bytes);
     if (self->merging == NULL) {
         return ps_mem_refused(self->op.mem, bytes, "combining partial aggregates", err);
     }
     self->merging->bytes = bytes;
+    self->merging->lanes = (int32_t *)(void *)(self->merging->parts + parts);
+    for (int32_t k = 0; k < lanes; k++) {
+        self->merging->lanes[k] = ps_agg_lane_find_partial(self->layout, k, batch->schema);
+        PS_CHECK(self->merging->lanes[k] > self->key_count);
+    }
     return PS_OK;
 }
 
@@ -93,8 +102,7 @@ static ps_status load_parts(aggregate *self, const ps_batch *batch, int64_t coun
     const int32_t lanes = ps_agg_lane_count(self->layout);
     for (int32_t k = 0; k < lanes; k++) {
         ps_vector lane;
-        ps_vector_load(&batch->columns[self->key_count + 1 + k], room->kept, 0, count, &room->lane,
-                       &lane);
+        ps_vector_load(&batch->columns[room->lanes[k]], room->kept, 0, count, &room->lane, &lane);
         PS_TRY(ps_agg_lane_load(self->layout, k, &lane, parts, count, NULL, err));
     }
     return PS_OK;
@@ -129,8 +137,7 @@ ps_status aggregate_merge(aggregate *self, ps_batch *batch, const ps_selection *
                           ps_error *err)
 {
     PS_ASSERT(batch->late_watermark == NULL && !ps_agg_keeps_strings(self->layout));
-    PS_ASSERT(batch->column_count == self->key_count + 1 + ps_agg_lane_count(self->layout));
-    PS_TRY(ready_room(self, err));
+    PS_TRY(ready_room(self, batch, err));
     const int64_t count = selection == NULL ? batch->length : selection->count;
     int64_t stand_for = 0;
     for (int64_t start = 0; start < count; start += PS_CHUNK_ROWS) {

@@ -178,6 +178,34 @@ static ps_status check_keys(const aggregate *self, const ps_schema *found, ps_er
     return PS_OK;
 }
 
+/* Another layout where aggregates must count for themselves what they have seen. It stands before
+ * the first row is restored, and all pieces of a state have the same columns. */
+static ps_status fit_layout(aggregate *self, const ps_schema *found, ps_error *err)
+{
+    bool changed = false;
+    for (int32_t i = 0; i < self->aggregate_count; i++) {
+        ps_agg_arg *arg = &self->aggregates[i];
+        const bool own = ps_agg_wants_own_count(self->layout, i, found);
+        changed |= own != arg->own_count;
+        arg->own_count = own;
+    }
+    if (!changed) {
+        ps_agg_adopt(self->layout, found);
+        return PS_OK;
+    }
+    if (self->store.count > 0) {
+        return ps_fail(err, PS_CORRUPT, "the state of an aggregate has pieces of several queries");
+    }
+    ps_agg_layout *layout = NULL;
+    PS_TRY(
+        ps_agg_layout_create(self->op.mem, self->aggregates, self->aggregate_count, &layout, err));
+    aggregate_close_state(self);
+    self->layout = layout;
+    aggregate_open_state(self);
+    ps_agg_adopt(self->layout, found);
+    return PS_OK;
+}
+
 /* The state's column of each lane. */
 static ps_status find_lanes(const aggregate *self, const ps_schema *found, restore_room *room,
                             ps_error *err)
@@ -186,8 +214,9 @@ static ps_status find_lanes(const aggregate *self, const ps_schema *found, resto
         char name[PS_AGG_LANE_NAME];
         ps_type type;
         ps_agg_lane_describe(self->layout, i, name, sizeof name, &type);
-        const int32_t column = ps_schema_find(found, name);
-        if (column >= 0 && ps_type_class(&found->fields[column].type) != ps_type_class(&type)) {
+        const int32_t column = ps_agg_lane_find(self->layout, i, found);
+        if (column >= 0 && strcmp(found->fields[column].name, name) == 0 &&
+            ps_type_class(&found->fields[column].type) != ps_type_class(&type)) {
             return ps_fail(err, PS_CORRUPT, "column '%s' of an aggregate's state has another type",
                            name);
         }
@@ -209,6 +238,7 @@ ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err)
         return restore_progress(self, state, err);
     }
     PS_TRY(check_keys(self, state->schema, err));
+    PS_TRY(fit_layout(self, state->schema, err));
     const size_t lanes = (size_t)ps_agg_lane_count(self->layout);
     const size_t bytes = sizeof(restore_room) + lanes * (sizeof(int32_t) + sizeof(bool));
     restore_room *room = ps_alloc(op->mem, bytes);

@@ -22,6 +22,8 @@ typedef struct aggregate {
     ps_program **input_programs;
     ps_vector *inputs; /* of the chunk at hand */
     int32_t aggregate_count;
+    ps_agg_arg *aggregates; /* the layout is made of */
+    char (*input_texts)[PS_CANONICAL_TEXT];
     bool windowed;
     bool exact_late; /* one source: the rows' own watermark may close windows */
     int32_t time_column;
@@ -66,6 +68,10 @@ extern const char *const aggregate_progress_names[AGGREGATE_PROGRESS];
 PS_MUST_CHECK ps_status aggregate_freeze(ps_operator *op, bool all, ps_error *err);
 PS_MUST_CHECK ps_status aggregate_copy(ps_operator *op, bool *more, ps_error *err);
 PS_MUST_CHECK ps_status aggregate_state_schema(ps_operator *op, ps_schema **out, ps_error *err);
+
+/* Makes what depends on the layout, which is there; undo: before another layout. */
+void aggregate_open_state(aggregate *self);
+void aggregate_close_state(aggregate *self);
 
 /* aggregate_restore.c */
 PS_MUST_CHECK ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err);

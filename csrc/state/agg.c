@@ -144,26 +144,54 @@ bool ps_agg_result_nullable(const ps_agg_arg *arg)
 
 /* ---- layout ---- */
 
+static void copy_text(char out[PS_CANONICAL_TEXT], const char *text, int32_t number)
+{
+    if (text != NULL) {
+        (void)snprintf(out, PS_CANONICAL_TEXT, "%s", text);
+    } else {
+        (void)snprintf(out, PS_CANONICAL_TEXT, "#%d", number);
+    }
+}
+
 /* The accumulator of that kind over that input: an existing one, or a new one at the end. */
-static int32_t need_acc(ps_agg_layout *layout, acc_kind kind, const ps_agg_arg *arg, int32_t owner)
+static int32_t find_acc(ps_agg_layout *layout, acc_kind kind, const ps_agg_arg *arg, int32_t owner,
+                        int32_t counts_for)
 {
     const bool has_input = kind != ACC_ROWS;
     const int32_t input = has_input ? arg->input : -1;
     const int32_t weight = kind == ACC_WEIGHTED ? arg->weight : -1;
     for (int32_t i = 0; i < layout->acc_count; i++) {
         const acc *a = &layout->accs[i];
-        if (a->kind == kind && a->input == input && a->weight == weight) {
+        if (a->kind == kind && a->input == input && a->weight == weight &&
+            a->counts_for == counts_for) {
             return i;
         }
     }
-    layout->accs[layout->acc_count] =
-        (acc){.kind = kind,
-              .input = input,
-              .weight = weight,
-              .input_class = has_input ? ps_type_class(&arg->input_type) : PS_CLASS_NONE,
-              .weight_class = weight >= 0 ? ps_type_class(&arg->weight_type) : PS_CLASS_NONE,
-              .owner = owner};
+    acc *made = &layout->accs[layout->acc_count];
+    *made = (acc){.kind = kind,
+                  .input = input,
+                  .weight = weight,
+                  .input_class = has_input ? ps_type_class(&arg->input_type) : PS_CLASS_NONE,
+                  .weight_class = weight >= 0 ? ps_type_class(&arg->weight_type) : PS_CLASS_NONE,
+                  .owner = owner,
+                  .counts_for = counts_for};
+    copy_text(made->input_text, arg->input_text, input);
+    copy_text(made->weight_text, arg->weight_text, weight);
     return layout->acc_count++;
+}
+
+static int32_t need_acc(ps_agg_layout *layout, acc_kind kind, const ps_agg_arg *arg, int32_t owner)
+{
+    return find_acc(layout, kind, arg, owner, 0);
+}
+
+/* What counts the values of the main accumulator. */
+static int32_t need_count(ps_agg_layout *layout, const ps_agg_arg *arg, int32_t owner, int32_t main)
+{
+    if (arg->own_count) {
+        return find_acc(layout, ACC_VALID, arg, owner, main);
+    }
+    return need_acc(layout, arg->nullable ? ACC_VALID : ACC_ROWS, arg, owner);
 }
 
 static acc_kind extreme_kind(ps_class kind, bool least)
@@ -194,7 +222,7 @@ static void add_output(ps_agg_layout *layout, const ps_agg_arg *arg, int32_t num
     case PS_AGG_SUM: output->main = need_acc(layout, sum_kind(kind), arg, number); break;
     case PS_AGG_MEAN:
         output->main = need_acc(layout, ACC_SUM_F64, arg, number);
-        output->count = need_acc(layout, counter, arg, number);
+        output->count = need_count(layout, arg, number, output->main);
         break;
     case PS_AGG_MIN:
     case PS_AGG_ALL:
@@ -203,7 +231,7 @@ static void add_output(ps_agg_layout *layout, const ps_agg_arg *arg, int32_t num
         const bool least = arg->function == PS_AGG_MIN || arg->function == PS_AGG_ALL;
         output->main = need_acc(layout, extreme_kind(kind, least), arg, number);
         if (kind == PS_CLASS_I64 || kind == PS_CLASS_U64) {
-            output->count = need_acc(layout, counter, arg, number);
+            output->count = need_count(layout, arg, number, output->main);
         }
         break;
     }
@@ -286,7 +314,7 @@ static void place_accs(ps_agg_layout *layout)
 ps_status ps_agg_layout_create(ps_mem *mem, const ps_agg_arg *args, int32_t count,
                                ps_agg_layout **out, ps_error *err)
 {
-    const size_t acc_room = ((size_t)count * 2 + 1) * sizeof(acc);
+    const size_t acc_room = ACC_ROOM(count) * sizeof(acc);
     const size_t output_room = ps_align_up((size_t)count * sizeof(agg_output), 64);
     ps_agg_layout *layout = ps_alloc_zeroed(mem, sizeof *layout);
     if (layout == NULL) {
@@ -337,7 +365,7 @@ void ps_agg_layout_destroy(ps_agg_layout *layout)
     }
     const size_t count = (size_t)layout->output_count;
     if (layout->accs != NULL) {
-        ps_free(layout->mem, layout->accs, (count * 2 + 1) * sizeof(acc));
+        ps_free(layout->mem, layout->accs, ACC_ROOM(count) * sizeof(acc));
     }
     if (layout->outputs != NULL) {
         ps_free(layout->mem, layout->outputs, ps_align_up(count * sizeof(agg_output), 64));

@@ -18,12 +18,14 @@
 #define PS_STATE_AGG_H
 
 #include "base/arena.h"
+#include "expr/canonical.h"
 #include "state/agg_spec.h"
 
 typedef struct ps_agg_layout ps_agg_layout;
 
 /* One aggregate with the facts about its inputs. input, weight: numbers of the vectors given to
- * update, -1 = none; equal numbers are shared. */
+ * update, -1 = none; equal numbers are shared. The texts are copied; equal numbers have equal
+ * texts. */
 typedef struct ps_agg_arg {
     ps_agg_function function;
     const char *name;
@@ -32,7 +34,9 @@ typedef struct ps_agg_arg {
     int32_t parameter;
     ps_type input_type;
     ps_type weight_type;
-    bool nullable; /* the input may be null */
+    bool nullable;                        /* the input may be null */
+    const char *input_text, *weight_text; /* expr/canonical.h: what lanes are called after */
+    bool own_count; /* counts what it has seen itself; see ps_agg_wants_own_count */
 } ps_agg_arg;
 
 /* The result type, or PS_TYPE naming the aggregate, the column type found and what it takes. */
@@ -83,15 +87,32 @@ PS_MUST_CHECK ps_status ps_agg_lower(const ps_agg_layout *layout, int32_t aggreg
  * its strings. false: memory refused. */
 bool ps_agg_own_strings(const ps_agg_layout *layout, uint8_t *row, ps_arena *arena);
 
-#define PS_AGG_LANE_NAME 128 /* bytes, the terminator included */
+#define PS_AGG_LANE_NAME (48 + 2 * PS_CANONICAL_TEXT) /* bytes, the terminator included */
 
-/* The same rows as columns of a snapshot: one or more lanes an accumulator. */
+/* The same rows as columns of a snapshot: one or more lanes an accumulator. A lane is called after
+ * its accumulator, such as ".sum(price)", and not after an aggregate: aggregates come and go.
+ *
+ *   .rows  .valid(x)  .sum(x)  .sum_f64(x)  .min(x)  .max(x)  .first_time(x)  .first(x) ...
+ *   .min_seen(x)      how many values .min(x) has seen, where .rows or .valid(x) know of more
+ *   .max(x) since 2   it began empty, with the second change of the query that added some */
 int32_t ps_agg_lane_count(const ps_agg_layout *layout);
 void ps_agg_lane_describe(const ps_agg_layout *layout, int32_t lane, char *name, size_t name_size,
                           ps_type *type);
+/* Whether an aggregate needs a count of its own to go on from a state with these columns: its
+ * values are not in there while the count that it would share is, so that it has seen less; or they
+ * are, and had a count of their own. */
+bool ps_agg_wants_own_count(const ps_agg_layout *layout, int32_t aggregate, const ps_schema *state);
+/* The state's column of a lane, -1 = none. Sums of floats are also made of a sum of integers. */
+int32_t ps_agg_lane_find(const ps_agg_layout *layout, int32_t lane, const ps_schema *state);
+/* The same in a partial, which has counted all that it has seen: a count of one's own is the shared
+ * one there. */
+int32_t ps_agg_lane_find_partial(const ps_agg_layout *layout, int32_t lane, const ps_schema *state);
+/* Takes over when each accumulator began; those that are not in the state begin now. */
+void ps_agg_adopt(ps_agg_layout *layout, const ps_schema *state);
 /* Whether rows restored from the lanes that are present mean something for every aggregate: one
- * whose lanes are all missing starts empty, but not one that has its count and not its values, or
- * the other way round. PS_INVALID names it. */
+ * whose lanes are all missing starts empty, but not one that has values and no count that began
+ * with them.
+ * PS_INVALID names it. */
 PS_MUST_CHECK ps_status ps_agg_check_lanes(const ps_agg_layout *layout, const bool *present,
                                            ps_error *err);
 void ps_agg_lane_save(const ps_agg_layout *layout, int32_t lane, const uint8_t *const *rows,

@@ -38,7 +38,11 @@ typedef struct acc {
     ps_class input_class;
     ps_class weight_class;
     uint32_t offset;
-    int32_t owner; /* the aggregate that asked first: for messages */
+    int32_t owner;      /* the aggregate that asked first: for messages */
+    int32_t counts_for; /* ACC_VALID: the accumulator whose values it counts; 0 = any */
+    int32_t since;      /* which change of the query it began with; 0 = with the state */
+    char input_text[PS_CANONICAL_TEXT];
+    char weight_text[PS_CANONICAL_TEXT];
 } acc;
 
 typedef struct agg_output {
@@ -67,6 +71,9 @@ struct ps_agg_layout {
 
 #define AT(type, row, offset) ((type *)(void *)((row) + (offset)))
 #define AT_CONST(type, row, offset) ((const type *)(const void *)((row) + (offset)))
+
+/* Room for every accumulator: of rows, and at most two an aggregate. */
+#define ACC_ROOM(aggregates) ((size_t)(aggregates) * 2 + 1)
 
 size_t acc_width(acc_kind kind);
 

@@ -3,7 +3,7 @@
 ``checkpoints/000000000042.json`` is checkpoint 42, ``savepoints/NAME.json`` a savepoint; both are
 records (record.py) with these members:
 
-    ``format``       1; readers refuse larger numbers
+    ``format``       2; readers refuse other numbers. 1 called columns of state after aggregates
     ``pystream``     version that wrote it
     ``job``          name of the job
     ``epoch``        number of the checkpoint; consecutive
@@ -42,7 +42,7 @@ __all__ = [
     "encode_seal",
 ]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def decode_manifest(data: bytes, name: str, job: str | None) -> Manifest:
     CorruptDataError
         It is damaged.
     CheckpointError
-        It is whole, and of another job or of a newer pystream.
+        It is whole, and of another job, or of another format.
     SealedError
         It is a seal.
     """
@@ -114,7 +114,13 @@ def decode_manifest(data: bytes, name: str, job: str | None) -> Manifest:
     if written > FORMAT:
         raise CheckpointError(
             f"{name} has format {written}, written by pystream {document.get('pystream')}; this "
-            f"pystream reads up to format {FORMAT}: upgrade it"
+            f"pystream reads format {FORMAT}: upgrade it"
+        )
+    if written < FORMAT:
+        raise CheckpointError(
+            f"{name} has the older format {written}, written by pystream "
+            f"{document.get('pystream')}; this pystream reads format {FORMAT} only: end the job "
+            "with the pystream that wrote it, then start with another place for checkpoints"
         )
     if job is not None and document.get("job") != job:
         raise CheckpointError(

@@ -42,7 +42,8 @@ def read_checkpoint(
     -------
     pyarrow.Table
         One row per key and slice of event time: the key columns, ``.slice``, and the accumulators
-        of the aggregates, each named after its aggregate. Every checksum is verified.
+        of the aggregates, named after what they hold: ``.rows``, ``.sum(price)``. Every checksum
+        is verified.
 
     Raises
     ------

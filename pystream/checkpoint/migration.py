@@ -149,14 +149,14 @@ def _keep(operator: Operator, match: Operator) -> Step:
     key, source = operator["key"], match["key"]
     before, after = _aggregates(match), _aggregates(operator)
     refusals = [
-        f"{name} was {before[name]}, is {after[name]}: give the new one another name"
+        f"{name} was {before[name].unlike(after[name])}, is {after[name].unlike(before[name])}: "
+        "give the new one another name"
         for name in after
-        if name in before and before[name] != after[name]
+        if name in before and not before[name].same(after[name])
     ]
-    refusals += _moved_owners(before, after)
     if refusals:
         return Step(key, "refused", "; ".join(refusals), source)
-    notes = [f"{name} is new and starts empty" for name in after if name not in before]
+    notes = [_new(name, after[name], before) for name in after if name not in before]
     notes += [f"{name} is gone and dropped" for name in before if name not in after]
     moved = [] if source == key else [f"it was {source!r}"]
     if notes:
@@ -164,41 +164,45 @@ def _keep(operator: Operator, match: Operator) -> Step:
     return Step(key, "kept", "; ".join(moved) or "unchanged", source)
 
 
-def _moved_owners(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Refusals of aggregates whose state stands under the name of another.
-
-    Aggregates of one input share accumulators, which the state calls after the first of them.
-    """
-    refusals = []
-    first_before, first_after = _first_by_input(before), _first_by_input(after)
-    for value, owner in first_before.items():
-        new_owner = first_after.get(value, owner)
-        staying = [name for name in before if name in after and _input(before[name]) == value]
-        if new_owner != owner and staying:
-            refusals.append(
-                f"the state of {', '.join(staying)} is kept under the name of {owner}: keep "
-                f"{owner} as the first aggregate of {value}"
-            )
-    return refusals
+def _new(name: str, aggregate: _Aggregate, before: Mapping[str, _Aggregate]) -> str:
+    """What an aggregate that is new begins with; state/agg.h has what is shared."""
+    same = [other for other, was in before.items() if was.same(aggregate)]
+    if same:
+        return f"{name} is new and has the state of {same[0]}"
+    if aggregate.expr == "count()":
+        return f"{name} is new and counts the rows that are in the state"
+    kin = [other for other, was in before.items() if was.input == aggregate.input]
+    if kin:
+        return f"{name} is new and starts empty, unless {', '.join(kin)} kept all it needs"
+    return f"{name} is new and starts empty"
 
 
-def _first_by_input(aggregates: dict[str, str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, expr in aggregates.items():
-        value = _input(expr)
-        if value:
-            found.setdefault(value, name)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Aggregate:
+    """What an aggregate computes."""
+
+    expr: str
+    type: str | None
+
+    def unlike(self, other: _Aggregate) -> str:
+        """In words; the type is said only where it is the difference."""
+        return f"{self.expr} {self.type}" if self.expr == other.expr else self.expr
+
+    def same(self, other: _Aggregate) -> bool:
+        """Whether the state of one is that of the other."""
+        types = self.type == other.type or None in (self.type, other.type)
+        return self.expr == other.expr and types
+
+    @property
+    def input(self) -> str:
+        """What it reads: ``price`` of ``sum(price)``."""
+        found = re.match(r"\w+\((.*)\)", self.expr, re.DOTALL)
+        return found[1] if found else ""
 
 
-def _input(expr: str) -> str:
-    """What an aggregate reads: ``price`` of ``sum(price)``, nothing of ``count()``."""
-    found = re.match(r"\w+\((.*)\)", expr, re.DOTALL)
-    return found[1] if found else ""
-
-
-def _aggregates(operator: Operator) -> dict[str, str]:
-    return {a["name"]: a.get("expr", "") for a in operator.get("aggregates", ())}
+def _aggregates(operator: Operator) -> dict[str, _Aggregate]:
+    listed = operator.get("aggregates", ())
+    return {a["name"]: _Aggregate(a.get("expr", ""), a.get("type")) for a in listed}
 
 
 def _fits(old: Operator, new: Operator) -> bool:

@@ -11,15 +11,17 @@ its bytes are those of the Arrow columnar format 1.x::
 
 The schema's metadata says where the file belongs:
 
-    ``pystream.format``      "1"; readers refuse larger numbers
+    ``pystream.format``      "2"; the manifest's format is that of its files
     ``pystream.job``         name of the job
     ``pystream.epoch``       decimal
     ``pystream.operator``    key of the operator
     ``pystream.key_groups``  "first-stop": the range [first, stop) of the 1024 key groups
     ``pystream.kind``        "full" or "increment"
 
-Columns are the operator's; names that begin with a dot are its own (``.slice``), the others are
-keys. No dictionaries, no delta batches; bodies may be compressed (lz4 or zstd; each message says).
+Columns are the operator's; names that begin with a dot are its own, the others are keys. Those of
+an aggregation are ``.slice`` and its accumulators, called after what they hold and never after an
+aggregate: ``.rows``, ``.sum(price)``, ``.max(price) since 2`` (csrc/state/agg.h). No dictionaries,
+no delta batches; bodies may be compressed (lz4 or zstd; each message says).
 
 The manifest holds, for each file, its blocks: consecutive stretches ``[bytes, CRC-32C]`` that
 cover every byte. A block ends at the end of a message and the footer is a block of its own, so a
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMPRESSIONS", "FORMAT", "Blocks", "StateFileWriter", "read_batches"]
 
-FORMAT = 1
+FORMAT = 2
 COMPRESSIONS = ("none", "lz4", "zstd")
 
 _MAGIC_BYTES = 8

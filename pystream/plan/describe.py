@@ -53,9 +53,7 @@ def describe(node: LogicalNode) -> OperatorDescription:
 def _aggregate(node: AggregateNode) -> dict[str, Any]:
     keys = []
     for name, tree in node.keys:
-        field = node.schema.field(name)
-        assert field is not None
-        keys.append({"name": name, "type": field.type, "expr": render(tree)})
+        keys.append({"name": name, "type": _type(node, name), "expr": render(tree)})
     event_time = node.input.event_time
     return {
         "kind": "aggregate",
@@ -63,9 +61,16 @@ def _aggregate(node: AggregateNode) -> dict[str, Any]:
         "window": None if node.window is None else str(node.window),
         "event_time": None if event_time is None else event_time.column,
         "aggregates": [
-            {"name": a.name, "expr": str(a).rsplit(" as ", 1)[0]} for a in node.aggregates
+            {"name": a.name, "type": _type(node, a.name), "expr": str(a).rsplit(" as ", 1)[0]}
+            for a in node.aggregates
         ],
     }
+
+
+def _type(node: LogicalNode, column: str) -> str:
+    field = node.schema.field(column)
+    assert field is not None
+    return field.type
 
 
 def _source_below(node: LogicalNode) -> SourceNode | None:

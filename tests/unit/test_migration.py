@@ -106,15 +106,23 @@ def test_an_operator_that_moved_is_found():
     assert plan.steps[1].reason == "it was 'aggregate'"
 
 
-def test_shared_accumulators_do_not_lose_their_name():
-    old = aggregate("aggregate", total="sum(x)", avg="mean(x)", n="count()")
-    gone = aggregate("aggregate", avg="mean(x)", n="count()")
-    swapped = aggregate("aggregate", avg="mean(x)", total="sum(x)", n="count()")
-    before = aggregate("aggregate", low="min(x)", total="sum(x)", avg="mean(x)", n="count()")
-    for new in (gone, swapped, before):
-        action, reason = steps([old], [new])["aggregate"]
-        assert action == "refused"
-        assert "kept under the name of total: keep total as the first aggregate of x" in reason
-    behind = aggregate("aggregate", n="count()", total="sum(x)", avg="mean(x)", low="min(x)")
-    assert steps([old], [behind])["aggregate"][0] == "changed"
-    assert steps([old], [aggregate("aggregate", n="count()")])["aggregate"][0] == "changed"
+def test_a_new_aggregate_has_what_others_have_kept():
+    old = aggregate("aggregate", total="sum(x)", avg="mean(x)", low="min(y)")
+    new = aggregate("aggregate", sums="sum(x)", low="min(y)", n="count()", top="max(x)", z="max(z)")
+    assert steps([old], [new])["aggregate"] == (
+        "changed",
+        "sums is new and has the state of total; "
+        "n is new and counts the rows that are in the state; "
+        "top is new and starts empty, unless total, avg kept all it needs; "
+        "z is new and starts empty; total is gone and dropped; avg is gone and dropped",
+    )
+    swapped = aggregate("aggregate", low="min(y)", avg="mean(x)", total="sum(x)")
+    assert steps([old], [swapped])["aggregate"][0] == "kept"
+
+
+def test_another_type_of_an_input_is_refused():
+    whole = operators(total=ps.sum("x"))
+    other = operators(total=ps.sum("x"))
+    other[-1]["aggregates"] = [{"name": "total", "type": "double", "expr": "sum(x)"}]
+    reason = "total was sum(x) int64, is sum(x) double: give the new one another name"
+    assert steps(whole, other)["aggregate"] == ("refused", reason)

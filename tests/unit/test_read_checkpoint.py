@@ -36,7 +36,7 @@ def counts(*rows):
         {
             "k": pa.array(keys, pa.string()),
             ".slice": pa.array(slices, pa.int64()),
-            "n.count": pa.array(values, pa.int64()),
+            ".valid(x)": pa.array(values, pa.int64()),
         }
     )
 
@@ -62,11 +62,11 @@ def test_a_full_checkpoint_is_its_rows(store, tmp_path):
     write(store, progress(-(2**63)), counts(("a", 1, 1), (None, 1, 2)), counts(("a", 2, 3)))
     table = ps.read_checkpoint(tmp_path)
     assert table.to_pylist() == [
-        {"k": "a", ".slice": 1, "n.count": 1},
-        {"k": None, ".slice": 1, "n.count": 2},
-        {"k": "a", ".slice": 2, "n.count": 3},
+        {"k": "a", ".slice": 1, ".valid(x)": 1},
+        {"k": None, ".slice": 1, ".valid(x)": 2},
+        {"k": "a", ".slice": 2, ".valid(x)": 3},
     ]
-    assert pl.from_arrow(table)["n.count"].sum() == 6
+    assert pl.from_arrow(table)[".valid(x)"].sum() == 6
 
 
 def test_increments_replace_rows_and_close_slices(store, tmp_path):
@@ -74,12 +74,12 @@ def test_increments_replace_rows_and_close_slices(store, tmp_path):
     write(store, progress(1), counts(("a", 1, 10), ("c", 2, 1)), full=False)
     write(store, progress(2), counts((None, 2, 5), ("c", 2, 2)), full=False)
     assert ps.read_checkpoint(tmp_path).to_pylist() == [
-        {"k": "a", ".slice": 3, "n.count": 7},
-        {"k": None, ".slice": 2, "n.count": 5},
-        {"k": "c", ".slice": 2, "n.count": 2},
+        {"k": "a", ".slice": 3, ".valid(x)": 7},
+        {"k": None, ".slice": 2, ".valid(x)": 5},
+        {"k": "c", ".slice": 2, ".valid(x)": 2},
     ]
-    older = ps.read_checkpoint(tmp_path, "agg", 2).sort_by("n.count")
-    assert older["n.count"].to_pylist() == [1, 1, 2, 7, 10]
+    older = pl.from_arrow(ps.read_checkpoint(tmp_path, "agg", 2)).sort(".valid(x)")
+    assert older[".valid(x)"].to_list() == [1, 1, 2, 7, 10]
     assert ps.read_checkpoint(tmp_path, MARK["key"]).to_pylist() == [{"largest": 3}]
 
 
@@ -141,7 +141,7 @@ def test_the_state_of_an_engine(store, tmp_path):
         {"k": "a", ".slice": 1},
         {"k": None, ".slice": 1},
     ]
-    assert sorted(pl.from_arrow(table)["total.sum"].to_list()) == [2, 3]
+    assert sorted(pl.from_arrow(table)[".sum(x)"].to_list()) == [2, 3]
 
 
 # ---- the command ----
