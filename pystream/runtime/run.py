@@ -341,8 +341,8 @@ class Run:
 def _where_it_goes_on(epoch: int) -> str:
     """What a restart does after a failure."""
     if epoch == 0:
-        return "no epoch was committed: started again, the job begins at the beginning"
+        return "no epoch was decided: started again, the job begins at the beginning"
     return (
-        f"epoch {epoch} is the last that was committed: started again with the same checkpoint=, "
-        "the job goes on behind it"
+        f"epoch {epoch} is the last that was decided: started again with the same checkpoint=, the "
+        "job makes sure that its rows are visible and goes on behind it"
     )

@@ -24,12 +24,21 @@ _STOPPED = (
     ("sink.commit", "inside"),
     ("expire", "before"),
 )
+# Around what the sink and the checkpoint decide together.
+_SERVER_KILLED = (
+    *[(ANY, "")] * 2,
+    ("sink.recover", "inside"),
+    ("sink.prepare", "after"),
+    ("manifest", "inside"),
+    *[("sink.commit", when) for when in MOMENTS],
+)
 FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
     "nothing": ((ANY, ""),),
     # Any moment counts as much as the points of one method.
     "kill -9": (*[(ANY, "")] * 3, *((point, when) for point in POINTS for when in MOMENTS)),
     "stopped": _STOPPED,
     "disk full": ((ANY, ""), (ANY, "")),
+    "server killed": _SERVER_KILLED,
 }
 
 
@@ -51,6 +60,7 @@ def all_cases(
         for point, when in FAULTS[fault]
         if not points or point in points
         for sink in sinks
+        if fault != "server killed" or sink == "postgres"
     ]
     rng.shuffle(found)
     return found

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,24 @@ from pystream.runtime.driver import Driver
 from pystream.stream import Stream
 from tests.crash.controls import FolderSink, PacedSource, SlicesSource
 from tests.crash.points import wrap
+from tests.crash.producer import producer
 from tests.crash.workload import SCHEMA, Workload
 
-__all__ = ["POSTGRES", "SINKS", "SOURCES", "SinkSubject", "SourceSubject"]
+__all__ = ["POSTGRES", "SERVER_FILE", "SINKS", "SOURCES", "SinkSubject", "SourceSubject"]
 
 _PIECE_ROWS = 20
 _FILES = 8
 _TABLE = "results"
-# Where the harness tells its workers the address of the server that it started.
+# Where the harness tells its workers the address of the server that it started,
 POSTGRES = "PYSTREAM_CRASH_POSTGRES"
+# and the file beside the input that says it of a server which a trial has for itself.
+SERVER_FILE = "server"
 
 Rows = list[dict[str, Any]]
+
+
+def _nothing(workload: Workload, place: Path) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,13 @@ class SourceSubject:
         Write the rows of a workload below a folder.
     open
         The stream of a worker; the pause says how long each piece of rows takes in addition.
+    feed
+        What goes on beside all lives of the job.
     """
 
     make: Callable[[Workload, Path], None]
     open: Callable[[Path, float], Stream]
+    feed: Callable[[Workload, Path], AbstractContextManager[None]] = _nothing
 
 
 @dataclass(frozen=True)
@@ -121,10 +131,26 @@ def _open_topic(place: Path, pause_s: float) -> Stream:
     return Stream.from_source(PacedSource(TopicSource(topic), pause_s, ends))
 
 
+def _make_live(workload: Workload, place: Path) -> None:
+    place.mkdir(parents=True)
+    ps.Topic(place / "input", schema=SCHEMA, partitions=workload.partitions).close()
+
+
+def _open_live(place: Path, pause_s: float) -> Stream:
+    topic = ps.Topic(place / "input")
+    ends = [Workload(0).rows] * topic.partitions  # more is never written
+    return Stream.from_source(PacedSource(TopicSource(topic), pause_s, ends))
+
+
+def _feed_live(workload: Workload, place: Path) -> AbstractContextManager[None]:
+    return producer(workload, place / "input")
+
+
 SOURCES = {
     "slices": SourceSubject(_make_slices, _open_slices),
     "topic": SourceSubject(_make_topic, _open_topic),
     "parquet": SourceSubject(_make_parquet, _open_parquet),
+    "live": SourceSubject(_make_live, _open_live, _feed_live),
 }
 
 # ---- sinks ----
@@ -165,20 +191,25 @@ def _read_sqlite(place: Path) -> Rows:
         return [dict(row) for row in connection.execute(f"SELECT * FROM {_TABLE}")]
 
 
+def _conninfo(place: Path) -> str:
+    own = place / SERVER_FILE
+    return own.read_text() if own.exists() else os.environ[POSTGRES]
+
+
 def _postgres_table(place: Path) -> str:
     """A table for each trial, as all share a server."""
     return f"results_{hashlib.sha256(str(place).encode()).hexdigest()[:16]}"
 
 
 def _attach_postgres(stream: Stream, place: Path) -> Pipeline:
-    return stream.write_postgres(os.environ[POSTGRES], _postgres_table(place))
+    return stream.write_postgres(_conninfo(place), _postgres_table(place))
 
 
 def _read_postgres(place: Path) -> Rows:
     import psycopg
     from psycopg.rows import dict_row
 
-    with psycopg.connect(os.environ[POSTGRES], row_factory=dict_row) as connection:
+    with psycopg.connect(_conninfo(place), row_factory=dict_row) as connection:
         return connection.execute(f"SELECT * FROM {_postgres_table(place)}").fetchall()
 
 

@@ -45,6 +45,7 @@ def try_case(campaign, case, seed):
     "names",
     [
         "any moment//folder/slices",
+        "any moment//folder/live",
         "manifest/before/folder/parquet",
         "sink.commit/inside/topic/topic",
         "sink.commit/inside/parquet/topic",
@@ -60,6 +61,16 @@ def test_nothing_is_lost_or_duplicated_by_kills(names, campaign, request, monkey
         monkeypatch.setenv(POSTGRES, request.getfixturevalue("postgres").conninfo)
     outcome = try_case(campaign, case, seed=1)
     assert outcome.lives > outcome.kills
+
+
+@pytest.mark.parametrize(
+    "names", ["any moment//postgres/live", "sink.commit/inside/postgres/topic"]
+)
+def test_a_killed_server_stops_the_job_and_it_goes_on_later(names, postgres, campaign, monkeypatch):
+    monkeypatch.setenv(POSTGRES, postgres.conninfo)  # of the undisturbed run
+    outcome = try_case(campaign, Case.parse(f"server killed/{names}"), seed=1)
+    assert outcome.times > 0
+    assert outcome.lives > outcome.times
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from typing import Any
 from tests.crash.disk import small_disk
 from tests.crash.points import STARTING, Moment
 from tests.crash.process import Stuck, Worker
-from tests.crash.subjects import SINKS, SOURCES
+from tests.crash.subjects import SERVER_FILE, SINKS, SOURCES
 from tests.crash.worker import FAILED, FENCED, FINISHED, REFUSED, Life
 from tests.crash.workload import Workload, normal
+from tests.services.postgres import postgres_server
 
 __all__ = ["ANY", "Case", "Outcome", "run_trial"]
 
@@ -28,6 +29,10 @@ _LEASE_S = 1.5
 _STARTUP_S = 0.6
 _RUNNING_S = 0.6
 _PASSAGES = 3
+_SERVER_KILLS = 3
+# A connection that fails, and one whose backend saw its server die and said so.
+_SERVER_ERRORS = ("OperationalError", "AdminShutdown")
+_SOON_S = 20.0  # to fail in once the server is gone
 _LEFT_BYTES = (0, 2_000, 20_000)
 
 
@@ -38,7 +43,7 @@ class Case:
     Attributes
     ----------
     fault
-        ``"nothing"``, ``"kill -9"``, ``"stopped"`` or ``"disk full"``.
+        ``"nothing"``, ``"kill -9"``, ``"stopped"``, ``"disk full"`` or ``"server killed"``.
     point, when
         A point and a moment of `points`, or `ANY`.
     sink, source
@@ -114,17 +119,27 @@ def run_trial(
 ) -> Outcome:
     """Run a case with everything that is left to chance drawn from a seed."""
     outcome = Outcome(case, seed, folder)
-    disk = small_disk(folder / "disk") if case.fault == "disk full" else contextlib.nullcontext()
-    with disk as full:
+    with _beside(case, folder) as victim:
         trial = _Trial(outcome, Workload(workload), broken)
+        source = SOURCES[case.source]
         try:
-            SOURCES[case.source].make(trial.workload, trial.place)
-            _FAULTS[case.fault](trial, full)
-            trial.finish()
+            source.make(trial.workload, trial.place)
+            with source.feed(trial.workload, trial.place):
+                _FAULTS[case.fault](trial, victim)
+                trial.finish()
         except (_Broken, Stuck) as problem:
             outcome.problem = str(problem)
         _compare(trial)
     return outcome
+
+
+def _beside(case: Case, folder: Path) -> contextlib.AbstractContextManager[Any]:
+    """What the fault strikes, where that is not the process."""
+    if case.fault == "disk full":
+        return small_disk(folder / "disk")
+    if case.fault == "server killed":
+        return postgres_server()
+    return contextlib.nullcontext()
 
 
 class _Trial:
@@ -283,6 +298,46 @@ def _fill(trial: _Trial, full: Any) -> None:
             _need_last_epoch(worker)
 
 
+def _kill_server(trial: _Trial, server: Any) -> None:
+    """kill -9 of the database server under the job, which must say so and stop, and go on later."""
+    (trial.place / SERVER_FILE).write_text(server.conninfo)
+    for number in range(_SERVER_KILLS):
+        moment = None if trial.case.point == ANY else trial.moment("STOP")
+        with trial.worker(moment=moment) as worker:
+            if moment is None:
+                worker.wait_for("running")
+                worker.run_for(trial.rng.uniform(0.0, _RUNNING_S))
+            elif not worker.wait_frozen():
+                trial.need(worker, worker.join(), FINISHED)
+                return
+            server.kill()
+            trial.outcome.kills += 1
+            worker.wake()
+            code = trial.need(worker, worker.join(_SOON_S), FINISHED, FAILED)
+            trial.outcome.times += 1
+            if code == FAILED:
+                _need_words(worker, server)
+                if worker.event("ended"):
+                    _need_last_epoch(worker)
+        if number == 0:
+            with trial.worker() as worker:  # refused at once while there is no server
+                trial.need(worker, worker.join(_SOON_S), FAILED)
+                _need_words(worker, server)
+        server.start()
+        if code == FINISHED:
+            return
+
+
+def _need_words(worker: Worker, server: Any) -> None:
+    """The error names the table and says what happened, without the password."""
+    failed = worker.event("failed")
+    assert failed is not None
+    named = "results_" in failed["text"]
+    explained = any(f"{kind}: " in failed["text"] for kind in _SERVER_ERRORS)
+    if not named or not explained or server.password in failed["text"]:
+        raise _Broken(f"the error says too little or too much: {failed['text']}")
+
+
 def _need_last_epoch(worker: Worker) -> None:
     failed, epoch = worker.event("failed"), worker.epoch_of("ended")
     assert failed is not None
@@ -298,6 +353,7 @@ _FAULTS: dict[str, Callable[[_Trial, Any], None]] = {
     "kill -9": _kill,
     "stopped": _stop,
     "disk full": _fill,
+    "server killed": _kill_server,
 }
 
 # ---- the comparison ----

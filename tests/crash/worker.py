@@ -22,15 +22,15 @@ from pystream.runtime.job import Job
 from pystream.runtime.launch import CheckpointOptions
 from tests.crash.broken import BROKEN
 from tests.crash.points import Moment, arm
+from tests.crash.program import python_with
 from tests.crash.subjects import SINKS, SOURCES
 from tests.crash.workload import Workload
 
-__all__ = ["FAILED", "FENCED", "FINISHED", "REFUSED", "Life", "command", "main", "python_with"]
+__all__ = ["FAILED", "FENCED", "FINISHED", "REFUSED", "Life", "command", "main"]
 
 FINISHED, FAILED, REFUSED, FENCED = 0, 3, 4, 5
 JOB = "crash"
 _LOOK_S = 0.002
-_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,6 @@ class Life:
     lease_s: float = 30.0
     moment: Moment | None = None
     broken: str | None = None
-
-
-def python_with(module: str, *arguments: str) -> list[str]:
-    """A command that calls `main` of a module of the tests.
-
-    An installed pystream goes before the one beside the tests.
-    """
-    code = f"import sys; sys.path.append({str(_ROOT)!r}); from {module} import main; main()"
-    return [sys.executable, "-c", code, *arguments]
 
 
 def command(life: Life) -> list[str]:

@@ -7,12 +7,15 @@ The server refuses to run as root; as root it is started as the user `postgres` 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +58,8 @@ class Server:
     ----------
     conninfo
         A connection string of its superuser, with a password.
+    running
+        Between `start` and `stop` or `kill`.
     """
 
     def __init__(self, programs: Path, folder: Path, user: str | None) -> None:
@@ -62,7 +67,13 @@ class Server:
         self._folder = folder
         self._user = user
         self._data = folder / "data"
+        self.running = False
         self.conninfo = f"postgresql://tester:{PASSWORD}@/postgres?host={folder}&port={PORT}"
+
+    @property
+    def password(self) -> str:
+        """Of the connection string: no error may show it."""
+        return PASSWORD
 
     def init(self) -> None:
         """Make the data directory."""
@@ -76,10 +87,34 @@ class Server:
         log = self._folder / "log"
         options = f"{OPTIONS} -k {self._folder} -p {PORT}"
         self._call("pg_ctl", "-D", str(self._data), "-w", "-l", str(log), "-o", options, "start")
+        self.running = True
 
     def stop(self) -> None:
-        """Stop it at once, as a crash would."""
+        """Stop it at once, as a crash would; harmless when it does not run."""
+        if not self.running:
+            return
+        self.running = False
         self._call("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
+
+    def kill(self) -> None:
+        """kill -9 of the server and of every process that serves a connection; `start` goes on."""
+        main = int((self._data / "postmaster.pid").read_text().split("\n")[0])
+        served = subprocess.run(
+            ["ps", "--no-headers", "-o", "pid", "--ppid", str(main)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        pids = [main, *map(int, served.stdout.split())]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while any(_is_alive(pid) for pid in pids):
+            time.sleep(0.01)
+        # Where nobody waits for orphans the number stays taken, and `start` would see a server.
+        for lock in (self._data / "postmaster.pid", self._folder / f".s.PGSQL.{PORT}.lock"):
+            lock.unlink()
+        self.running = False
 
     def _call(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]
@@ -95,6 +130,14 @@ class Server:
             if ended.returncode:
                 output.seek(0)
                 raise Unavailable(f"{program} failed: {output.read()[-500:]}")
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs; a dead one that nobody waits for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -307,7 +307,7 @@ def test_a_full_disk_ends_the_job_and_says_what_was_committed(tmp_path):
         with pytest.raises(CheckpointError):
             job.wait()
     assert job.status == "failed"
-    assert any("epoch 1 is the last that was committed" in n for n in failed.value.__notes__)
+    assert any("epoch 1 is the last that was decided" in n for n in failed.value.__notes__)
     storage.full = False
     gate[0] = 5000
     query(source).write_to(ledger).start(checkpoint=storage, name="full").wait()

@@ -272,7 +272,7 @@ def test_a_failing_checkpoint_is_told_of_and_the_lease_is_kept_by_a_sink_that_sl
     assert isinstance(error, CheckpointError)
     assert "No space left" in str(error)
     assert "lease is not given back" in notes(error)
-    assert "no epoch was committed" in notes(error)
+    assert "no epoch was decided" in notes(error)
     storage.full = False
     with pytest.raises(LeaseHeldError):
         query(source).write_to(Ledger()).start(**options)
