@@ -222,7 +222,11 @@ static ps_status intern_keys(aggregate *self, const chunk *c, uint32_t *gids, ps
         PS_TRY(ps_program_eval(self->key_programs[k], c->batch, c->rows, c->start, c->count,
                                &keys[k], err));
     }
-    return ps_keymap_intern(self->keys, keys, c->count, gids, err);
+    PS_TRY(ps_keymap_intern(self->keys, keys, c->count, gids, err));
+    if (self->watches_keys) {
+        ps_hot_keys_add(&self->hot, gids, c->count);
+    }
+    return PS_OK;
 }
 
 /* Adds rows none of which is late. */
@@ -368,6 +372,7 @@ static void update_stats(aggregate *self)
     if (self->keys != NULL) {
         bytes += ps_keymap_bytes(self->keys);
         ps_stat_set(&self->op.stats.keys, ps_keymap_live(self->keys));
+        aggregate_tell_hot_keys(self);
     }
     ps_stat_set(&self->op.stats.state_bytes, bytes);
 }
@@ -399,6 +404,7 @@ static ps_status sweep_keys(aggregate *self, ps_error *err)
         }
     }
     const ps_status status = ps_keymap_sweep(self->keys, live, err);
+    ps_hot_keys_sweep(&self->hot, live);
     ps_free(self->op.mem, live, (size_t)capacity);
     /* Keys come back: right after a window few are live, and forgetting the others would only have
      * them added again for the next one. So the peak counts, and fades when it does not return. */
@@ -653,6 +659,7 @@ ps_status ps_aggregate_create(ps_mem *mem, ps_schema *input, ps_schema *output,
     self->watermark = PS_TIME_MIN;
     self->next_window = INT64_MIN;
     self->sweep_at = SWEEP_MIN;
+    self->watches_keys = args->key_count > 0;
     ps_status status = PS_OK;
     if (self->windowed) {
         PS_TRY_GOTO(ps_edges_init(&self->edges, &args->window, err));

@@ -127,8 +127,11 @@ static ps_status merge_kept(aggregate *self, const ps_batch *batch, int64_t coun
     PS_TRY(find_rows(self, slices.values, gids, count, rows, err));
     PS_TRY(load_parts(self, batch, count, err));
     for (int64_t i = 0; i < count; i++) {
-        PS_TRY(ps_agg_combine(self->layout, rows[i], room->parts + (size_t)i * self->store.stride,
-                              1, err));
+        const uint8_t *part = room->parts + (size_t)i * self->store.stride;
+        PS_TRY(ps_agg_combine(self->layout, rows[i], part, 1, err));
+        if (self->watches_keys) {
+            ps_hot_keys_add_rows(&self->hot, gids[i], (int64_t)ps_agg_rows(part));
+        }
     }
     return PS_OK;
 }

@@ -5,6 +5,7 @@
 #include "arrow/batch_builder.h"
 #include "operators/aggregate.h"
 #include "state/freeze.h"
+#include "state/hot_keys.h"
 #include "state/keymap.h"
 #include "state/slice.h"
 #include "window/edges.h"
@@ -54,7 +55,11 @@ typedef struct aggregate {
     ps_batch_builder *out;
     ps_constant window_start, window_end; /* columns that the batches of one window share */
     bool final_done;                      /* the one row of an unwindowed global aggregate is out */
-    struct merge_room *merging;           /* made at the first batch of partials */
+    /* for the metrics */
+    bool watches_keys; /* whether `hot` is kept */
+    bool told_hot;
+    ps_hot_keys hot;
+    struct merge_room *merging; /* made at the first batch of partials */
 } aggregate;
 
 /* aggregate_emit.c: one bounded part of the pending emission; and all of it. */
@@ -80,6 +85,9 @@ PS_MUST_CHECK ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_e
 PS_MUST_CHECK ps_status aggregate_merge(aggregate *self, ps_batch *batch,
                                         const ps_selection *selection, ps_error *err);
 void aggregate_merge_fini(aggregate *self);
+
+/* aggregate_hot.c: leaves the hot keys for a reader when there is news. */
+void aggregate_tell_hot_keys(aggregate *self);
 
 /* aggregate.c: the slice, ready for every group interned so far. */
 PS_MUST_CHECK ps_status aggregate_ready_slice(aggregate *self, int64_t index, ps_slice **out,

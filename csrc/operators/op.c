@@ -12,10 +12,23 @@ void ps_operator_init(ps_operator *op, const ps_operator_calls *calls, ps_mem *m
     op->input = input;
     op->output = output;
     atomic_init(&op->stats.watermark, PS_TIME_MIN);
+    atomic_init(&op->hot_keys, NULL);
+}
+
+void ps_operator_leave_hot_keys(ps_operator *op, ps_batch *taken)
+{
+    /* R1: the batch is whole before it is seen; A1: the one in its place was left by us. */
+    ps_batch_release(atomic_exchange_explicit(&op->hot_keys, taken, memory_order_acq_rel));
+}
+
+ps_batch *ps_operator_take_hot_keys(ps_operator *op)
+{
+    return atomic_exchange_explicit(&op->hot_keys, NULL, memory_order_acquire); /* A1 */
 }
 
 void ps_operator_fini(ps_operator *op)
 {
+    ps_batch_release(ps_operator_take_hot_keys(op));
     ps_schema_release(op->input);
     ps_schema_release(op->output);
     op->input = NULL;

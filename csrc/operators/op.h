@@ -92,6 +92,7 @@ struct ps_operator {
     ps_snapshot_sink *snapshot; /* set by the task; NULL: nobody wants the state */
     int64_t emitted; /* messages passed on so far: how a task sees that resume did work */
     ps_operator_stats stats;
+    _Atomic(ps_batch *) hot_keys; /* keyed: a mailbox for whoever looks at the metrics */
 };
 
 /* Sets the common fields; every implementation embeds a ps_operator as its first member. */
@@ -99,6 +100,12 @@ void ps_operator_init(ps_operator *op, const ps_operator_calls *calls, ps_mem *m
                       ps_schema *input, ps_schema *output);
 /* Releases the schemas; the implementation's close calls it. */
 void ps_operator_fini(ps_operator *op);
+
+/* The owner leaves a batch (taken), in place of one that nobody took. */
+void ps_operator_leave_hot_keys(ps_operator *op, ps_batch *taken);
+/* Any thread: the batch last left, a reference for the caller; NULL: none since the last one was
+ * taken. */
+ps_batch *ps_operator_take_hot_keys(ps_operator *op);
 
 /* Adds to a counter that this thread alone writes. */
 static inline void ps_stat_add(_Atomic int64_t *counter, int64_t n)

@@ -68,6 +68,7 @@ ps_status ps_pre_aggregate_create(ps_mem *mem, ps_schema *input, ps_schema *outp
     ps_status status = ps_aggregate_create(mem, input, output, &own, &pre->inner, err);
     if (status == PS_OK) {
         pre->inner->snapshot = &pre->sink;
+        ((aggregate *)pre->inner)->watches_keys = false; /* the one behind the exchange does */
         status = aggregate_state_schema(pre->inner, &((aggregate *)pre->inner)->state_schema, err);
     }
     if (status != PS_OK) {

@@ -821,6 +821,12 @@ void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metri
     out->ring_max_bytes = found.max_bytes;
 }
 
+ps_batch *ps_engine_take_hot_keys(ps_engine *engine, int32_t index)
+{
+    PS_CHECK(index >= 0 && index < engine->line_count);
+    return ps_operator_take_hot_keys(engine->lines[index].op);
+}
+
 int64_t ps_engine_memory_used(const ps_engine *engine)
 {
     return ps_mem_used(engine->mem);

@@ -143,6 +143,10 @@ typedef struct ps_operator_metrics {
 } ps_operator_metrics;
 PS_API int32_t ps_engine_metrics_count(const ps_engine *engine);
 PS_API void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metrics *out);
+/* News of the keys with most rows of the operator of a line: key columns, .samples of the key, .of
+ * all keys on that shard (int64); a reference for the caller. NULL: no news, or not keyed. Any
+ * thread; whoever takes it keeps it. */
+PS_API ps_batch *ps_engine_take_hot_keys(ps_engine *engine, int32_t index);
 PS_API int64_t ps_engine_memory_used(const ps_engine *engine);
 PS_API int64_t ps_engine_memory_peak(const ps_engine *engine);
 

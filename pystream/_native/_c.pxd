@@ -253,6 +253,7 @@ cdef extern from "pystream.h" nogil:
     ps_status ps_engine_failure(const ps_engine *engine, ps_error *err)
     int32_t ps_engine_metrics_count(const ps_engine *engine)
     void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metrics *out)
+    ps_batch *ps_engine_take_hot_keys(ps_engine *engine, int32_t index)
     int64_t ps_engine_memory_used(const ps_engine *engine)
     int64_t ps_engine_memory_peak(const ps_engine *engine)
 

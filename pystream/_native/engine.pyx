@@ -16,7 +16,8 @@ from pystream._native._c cimport (
     ps_engine_metrics, ps_engine_metrics_count, ps_engine_next_state, ps_engine_operator,
     ps_engine_operator_limit, ps_engine_poll, ps_engine_push, ps_engine_push_batch,
     ps_engine_push_watermark, ps_engine_release, ps_engine_restore, ps_engine_set_idle,
-    ps_engine_state_schema, ps_engine_step, ps_engine_wait, ps_engine_wake, ps_engine_work,
+    ps_engine_state_schema, ps_engine_step, ps_engine_take_hot_keys, ps_engine_wait,
+    ps_engine_wake, ps_engine_work,
     ps_engine_worker_count, ps_error, ps_message, ps_message_batch, ps_message_clear,
     ps_operator_metrics, ps_state_piece, ps_status,
 )
@@ -266,6 +267,13 @@ cdef class Engine:
                 "snapshot_bytes": line.snapshot_bytes,
             })
         return lines
+
+    def take_hot_keys(self, int32_t line):
+        """News of the keys with most rows of a line of `metrics`: a Batch, or None."""
+        cdef ps_batch *batch = NULL
+        if 0 <= line < ps_engine_metrics_count(self.ptr):
+            batch = ps_engine_take_hot_keys(self.ptr, line)
+        return None if batch == NULL else Batch.wrap(batch)
 
     @property
     def memory_used(self):

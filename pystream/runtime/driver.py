@@ -379,7 +379,8 @@ class Driver:
 
     def metrics(self) -> Metrics:
         """Figures of this moment. From any thread."""
-        operators = [line for segment in self.segments for line in segment.metrics()]
+        parts = [(segment, segment.metrics()) for segment in self.segments]
+        operators = [line for _, lines in parts for line in lines]
         sources = {(s.number, f.spec.operator) for s in self.segments for f in s.feeds}
         read = [line for line in operators if (line.stage, line.id) in sources]
         last = [line for line in operators if line.stage == self._last.number]
@@ -397,6 +398,7 @@ class Driver:
             memory_peak=self.memory.peak,
             operators=tuple(operators),
             sources=tuple(self._source_metrics(operators)),
+            hot_keys=tuple(key for segment, lines in parts for key in segment.hot_keys(lines)),
         )
 
     def _source_metrics(self, lines: Sequence[OperatorMetrics]) -> Iterator[SourceMetrics]:

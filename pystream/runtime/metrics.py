@@ -6,8 +6,9 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-__all__ = ["Metrics", "OperatorMetrics", "SourceMetrics"]
+__all__ = ["HotKey", "Metrics", "OperatorMetrics", "SourceMetrics"]
 
 _NONE, _END = -(2**63), 2**63 - 1
 _HELD_UP = 0.1  # of the time: less is no matter
@@ -92,6 +93,39 @@ def _cells(line: OperatorMetrics) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class HotKey:
+    """A key with so many of the rows that its shard has half as much again to do as the others.
+
+    Attributes
+    ----------
+    operator, stage, id
+        The aggregate, as in `OperatorMetrics`.
+    columns
+        Names of its key columns.
+    key
+        The value of the key, a tuple for several columns; None for null.
+    share
+        Of the rows of that aggregate, from a sample of the recent past.
+    """
+
+    operator: str
+    stage: int
+    id: int
+    columns: tuple[str, ...]
+    key: Any
+    share: float
+
+    def __str__(self) -> str:
+        values = self.key if len(self.columns) > 1 else (self.key,)
+        texts = [repr(value) if isinstance(value, str) else str(value) for value in values]
+        named = ", ".join(f"{n}={text}" for n, text in zip(self.columns, texts, strict=True))
+        return (
+            f"hot key: {named} has {self.share:.0%} of the rows of {self.operator} {self.id} of "
+            f"stage {self.stage}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SourceMetrics:
     """One partition of a source.
 
@@ -135,6 +169,9 @@ class Metrics:
         How long the job has run.
     sources
         One line per partition of a source.
+    hot_keys
+        Keys with more than 5% of the rows of an aggregate, and more than half of what a shard has
+        when all have alike; hottest first. Known some ten thousand rows after the start.
     starved_s
         How long the driving thread had nothing to do but wait for source threads.
     sink, sink_busy_s, sink_held_s, sink_waiting_bytes
@@ -155,6 +192,7 @@ class Metrics:
     memory_peak: int
     operators: tuple[OperatorMetrics, ...]
     sources: tuple[SourceMetrics, ...] = ()
+    hot_keys: tuple[HotKey, ...] = ()
     seconds: float = 0.0
     starved_s: float = 0.0
     sink: str = ""
@@ -226,6 +264,7 @@ class Metrics:
         ]
         if self.bottleneck is not None:
             lines.append(self.bottleneck)
+        lines += map(str, self.hot_keys)
         widths = [max(map(len, column)) for column in zip(*self._table(), strict=True)]
         for row in self._table():
             cells = [
@@ -243,6 +282,7 @@ class Metrics:
             for row in rows
         )
         summary = html.escape(repr(self).splitlines()[0])
+        summary += "".join(f"<br>{html.escape(str(key))}" for key in self.hot_keys)
         return f"<p>{summary}</p><table><tr>{cells}</tr>{body}</table>"
 
     def _table(self) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pystream._native.arrow import Batch, BatchList, Memory
@@ -13,7 +13,8 @@ from pystream.plan.logical import MapNode, SourceNode
 from pystream.plan.lower import Segment
 from pystream.runtime.clock import Clock
 from pystream.runtime.feed import Feed
-from pystream.runtime.metrics import OperatorMetrics
+from pystream.runtime.hot_keys import HotKeys
+from pystream.runtime.metrics import HotKey, OperatorMetrics
 from pystream.runtime.stage import Stage
 
 __all__ = ["Positions", "RunningSegment", "StatePiece"]
@@ -57,6 +58,7 @@ class RunningSegment:
         self.spec = spec
         self.engine = Engine(spec.plan, memory, shards, track_changes)
         self.results = BatchList(memory, spec.schema)
+        self._hot_keys = HotKeys()
         self.done = False
         self.at_barrier: int | None = None
         self.feeds: list[Feed] = []
@@ -204,6 +206,10 @@ class RunningSegment:
             known = {**line, "watermark": None if mark == _NO_WATERMARK else mark}
             lines.append(OperatorMetrics(stage=self.number, **known))  # type: ignore[arg-type]
         return lines
+
+    def hot_keys(self, lines: Sequence[OperatorMetrics]) -> list[HotKey]:
+        """Keys that keep their shard busy; lines: what `metrics` gave."""
+        return self._hot_keys.find(self.engine, lines)
 
     def close(self) -> None:
         """Let go of the sources; nothing runs any more."""
