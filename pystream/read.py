@@ -136,7 +136,14 @@ def from_generator(
     name
         What errors and plans call it; the function's name if None.
     batch_rows, flush_interval
-        Single rows are gathered until there are so many, or until one arrives after the interval.
+        Single rows are gathered until there are so many, or the first has waited for the interval,
+        whether another one comes or not.
+
+    Notes
+    -----
+    The function is called and its iterable is asked in a thread of the source, ahead of the query
+    by at most 64 batches or 8 MB. Nothing can wake it while it sleeps: a run that ends meanwhile
+    leaves its thread behind.
 
     Examples
     --------

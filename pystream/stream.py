@@ -42,6 +42,8 @@ from pystream.windows import Window
 __all__ = ["Stream"]
 
 # Result rows that may wait inside the core before collect takes them out.
+# How long the end of a run waits for a source that sleeps.
+_PATIENCE_S = 1.0
 _COLLECT_ROWS = 1 << 20
 
 
@@ -258,7 +260,7 @@ class Stream:
                 for _ in run_to_end(driver, _COLLECT_ROWS):
                     driver.report(line)
         finally:
-            driver.close()
+            driver.close(_PATIENCE_S)
         return pa.table(driver.results)
 
     def iter_batches(
@@ -288,7 +290,7 @@ class Stream:
             if failure is not None:
                 raise failure
         finally:
-            driver.close()
+            driver.close(_PATIENCE_S)
 
     def __iter__(self) -> Iterator[Any]:
         return self.iter_batches()

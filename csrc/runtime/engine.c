@@ -376,12 +376,17 @@ ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, bool all, ps_error
 
 /* ---- driving ---- */
 
+/* Whoever drives has other things to do, such as barriers, and a slow source must not hold them up
+ * for the rows of a budget. */
+#define PULL_NS 50000000
+
 typedef struct drive {
     ps_input *input;
     ArrowArrayStream *stream; /* NULL once it has ended, or none was given */
     int64_t rows_left;
     int64_t output_rows;
     int64_t until_ns;
+    int64_t pull_until_ns; /* no more is pulled by a call that has lasted so long */
     bool pulling; /* an error now is the stream's or the caller's: the engine itself is sound */
 } drive;
 
@@ -505,8 +510,12 @@ static ps_status pull(ps_engine *engine, drive *d, int64_t *rows, bool *end, ps_
     ps_operator *const source = engine->graph.sources[d->input - engine->inputs];
     const int64_t began_ns = ps_clock_monotonic_ns(&engine->clock);
     const ps_status status = ps_input_pull(d->input, d->stream, rows, end, err);
+    const int64_t ended_ns = ps_clock_monotonic_ns(&engine->clock);
     if (source != NULL) {
-        ps_stat_add(&source->stats.read_ns, ps_clock_monotonic_ns(&engine->clock) - began_ns);
+        ps_stat_add(&source->stats.read_ns, ended_ns - began_ns);
+    }
+    if (ended_ns >= d->pull_until_ns) {
+        d->rows_left = 0;
     }
     return status;
 }
@@ -616,12 +625,14 @@ ps_status ps_engine_drive(ps_engine *engine, int32_t input, ArrowArrayStream *st
     if (stream != NULL) {
         PS_TRY(find_input(engine, input, &found, err));
     }
+    const int64_t now_ns = ps_clock_monotonic_ns(&engine->clock);
     drive d = {
         .input = found,
         .stream = stream,
         .rows_left = ps_max_i64(budget_rows, 1),
         .output_rows = ps_max_i64(output_rows, 1),
-        .until_ns = ps_clock_monotonic_ns(&engine->clock) + ps_max_i64(timeout_ns, 0),
+        .until_ns = now_ns + ps_max_i64(timeout_ns, 0),
+        .pull_until_ns = now_ns + PULL_NS,
     };
     ps_error error;
     ps_error_clear(&error);

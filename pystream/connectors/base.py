@@ -37,6 +37,7 @@ __all__ = [
     "Sink",
     "SinkContext",
     "Source",
+    "conform",
     "fail_as",
 ]
 
@@ -87,8 +88,7 @@ class Reader:
             expected = Schema.of(arrow_schema)
             try:
                 for number, batch in enumerate(batches):
-                    same = batch.schema == arrow_schema
-                    yield batch if same else _conform(batch, arrow_schema, expected, number)
+                    yield conform(batch, arrow_schema, expected, number)
             except BaseException as failure:  # crosses C as text, so keep the original
                 holder[0].failure = failure
                 raise
@@ -109,10 +109,12 @@ class Reader:
             self._close = None
 
 
-def _conform(batch: Any, wanted: Any, expected: Schema, number: int) -> Any:
+def conform(batch: Any, wanted: Any, expected: Schema, number: int) -> Any:
     """The batch if it differs in nullability or metadata only, else a SchemaError."""
     import pyarrow as pa
 
+    if batch.schema == wanted:
+        return batch
     difference = expected.difference(Schema.of(batch.schema))
     if difference is not None:
         raise SchemaError(
@@ -143,6 +145,15 @@ class Poller(ABC):
     @abstractmethod
     def position(self) -> Position:
         """Where a new poller must start to get the rows after those handed out so far."""
+
+    def overdue(self, *, everything: bool = False) -> Any:
+        """Rows that were gathered for a batch and have waited long enough, or all of those.
+
+        Called by the driving thread when nothing else waits, also while `poll` is under way: a
+        poller that gathers, and may sleep meanwhile, hands them out here. Their position is that
+        which `position` tells after.
+        """
+        return None
 
     def close(self) -> None:  # noqa: B027
         """Let go of what stands behind it."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pystream.connectors.base import Position, Reader, Source
+from pystream.connectors.base import Poller, Position, Source, conform
 from pystream.errors import InvalidError
+from pystream.plan.schema import Schema
 
 __all__ = ["GeneratorSource", "to_arrow_schema"]
 
@@ -82,53 +85,120 @@ class GeneratorSource(Source):
         *,
         partition: str = "0",
         position: Position | None = None,
-    ) -> Reader:
-        return Reader.of_batches(self._schema, self._batches())
+    ) -> Poller:
+        return GeneratorPoller(
+            self._function, self._schema, batch_rows=self._batch_rows, flush_ns=self._flush_ns
+        )
 
-    def _batches(self) -> Iterator[Any]:
-        """Batches as they come; single rows gathered up to a size or an age."""
-        import pyarrow as pa
 
-        rows: list[tuple[Any, ...]] = []
-        names = self._schema.names
-        deadline = 0
-        done = 0
+class GeneratorPoller(Poller):
+    """One pass over what the function yields.
+
+    The source thread sleeps inside the generator when it has nothing to yield, so rows that were
+    gathered before and have waited long enough are handed out to the driving thread (`overdue`).
+    """
+
+    def __init__(
+        self, function: Callable[[], Iterable[Any]], schema: Any, *, batch_rows: int, flush_ns: int
+    ) -> None:
+        self._function = function
+        self._schema = schema
+        self._names = schema.names
+        self._expected = Schema.of(schema)
+        self._batch_rows = batch_rows
+        self._flush_ns = flush_ns
+        self._items: Iterator[Any] | None = None
+        self._exhausted = False
+        self._failure: BaseException | None = None  # behind the rows before it
+        self._made: deque[Any] = deque()  # batches to hand out
+        self._count = 0  # of rows, for messages
+        self._batches = 0
+        self._lock = threading.Lock()  # of what follows
+        self._rows: list[tuple[Any, ...]] = []
+        self._deadline_ns = 0
+
+    def poll(self, timeout_s: float) -> Any:
+        until_ns = time.monotonic_ns() + round(timeout_s * 1e9)
+        while not self._made and not self._exhausted and self._failure is None:
+            self._next()
+            if time.monotonic_ns() >= until_ns:
+                break
+        if self._made:
+            return self._made.popleft()
+        if not self._exhausted and self._failure is None:
+            return None
+        rest = self.overdue(everything=True)
+        if rest is not None:
+            return rest
+        if self._failure is not None:
+            raise self._failure
+        self.ended = True
+        return None
+
+    def _next(self) -> None:
+        """Take one item of the iterable."""
         try:
-            for item in self._function():
-                if isinstance(item, Mapping):
-                    rows.append(tuple(map(item.get, names)))
-                    self._know_keys(item, names, done + len(rows) - 1)
-                elif isinstance(item, tuple | list):
-                    if len(item) != len(names):
-                        raise InvalidError(
-                            f"row {done + len(rows)} has {len(item)} values, the schema has "
-                            f"{len(names)} columns"
-                        )
-                    rows.append(tuple(item))
-                else:
-                    if rows:
-                        yield self._gather(rows)
-                        done, rows = done + len(rows), []
-                    batch = _batch_of(item)
-                    done += batch.num_rows
-                    yield batch
-                    continue
-                now = time.monotonic_ns()
-                if len(rows) == 1:
-                    deadline = now + self._flush_ns
-                if len(rows) >= self._batch_rows or now >= deadline:
-                    yield self._gather(rows)
-                    done, rows = done + len(rows), []
-        except GeneratorExit:
-            raise
-        except BaseException:
-            if rows:  # rows before the failure still count
-                yield self._gather(rows)
-            raise
-        if rows:
-            yield self._gather(rows)
-        elif done == 0:
-            yield pa.RecordBatch.from_pylist([], schema=self._schema)
+            if self._items is None:
+                self._items = iter(self._function())
+            item = next(self._items)
+            if isinstance(item, Mapping | tuple | list):
+                self._add(self._row_of(item))
+            else:
+                self._add_batch(_batch_of(item))
+        except StopIteration:
+            self._exhausted = True
+        except BaseException as failure:
+            self._failure = failure
+
+    def _row_of(self, item: Any) -> tuple[Any, ...]:
+        names = self._names
+        if isinstance(item, Mapping):
+            self._know_keys(item, names, self._count)
+            return tuple(map(item.get, names))
+        if len(item) != len(names):
+            raise InvalidError(
+                f"row {self._count} has {len(item)} values, the schema has {len(names)} columns"
+            )
+        return tuple(item)
+
+    def _add(self, row: tuple[Any, ...]) -> None:
+        now_ns = time.monotonic_ns()
+        with self._lock:
+            if not self._rows:
+                self._deadline_ns = now_ns + self._flush_ns
+            self._rows.append(row)
+            full = len(self._rows) >= self._batch_rows or now_ns >= self._deadline_ns
+        self._count += 1
+        if full:
+            self._flush()
+
+    def _add_batch(self, batch: Any) -> None:
+        self._flush()
+        batch = conform(batch, self._schema, self._expected, self._batches)
+        self._batches += 1
+        self._count += batch.num_rows
+        self._made.append(batch)
+
+    def _flush(self) -> None:
+        gathered = self.overdue(everything=True)
+        if gathered is not None:
+            self._made.append(gathered)
+
+    def overdue(self, *, everything: bool = False) -> Any:
+        with self._lock:
+            due = everything or time.monotonic_ns() >= self._deadline_ns
+            if not self._rows or not due:
+                return None
+            rows, self._rows = self._rows, []
+        return self._gather(rows)
+
+    def position(self) -> Position:
+        return None
+
+    def close(self) -> None:
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
 
     def _know_keys(self, item: Mapping[str, Any], names: list[str], row: int) -> None:
         if len(item) > len(names) or not item.keys() <= set(names):

@@ -81,13 +81,13 @@ class Feed:
     def push_waiting(self, engine: Engine, *, all_rows: bool = False) -> bool:
         """Give the engine what the source thread has gathered; whether there was something.
 
-        all_rows: also when the engine has enough.
+        all_rows: also when the engine has enough, and those that the poller still gathers.
         """
         assert self.intake is not None
         rows = 0
         number = self.spec.number
         while rows < _TURN_ROWS and (all_rows or not engine.input_full(number)):
-            taken = self.intake.take()
+            taken = self.intake.take(everything=all_rows)
             if taken is None:
                 break
             batch, self._taken = taken

@@ -23,6 +23,7 @@ from pystream.runtime.threads import start_thread
 
 __all__ = ["Job"]
 
+_CANCEL_S = 5.0  # how long cancel() waits at most
 _POLL_S = 0.1  # how often a waiting thread looks for signals
 
 
@@ -203,10 +204,14 @@ class Job:
         return 0 if self._run.checkpointer is None else self._run.checkpointer.epoch
 
     def cancel(self) -> None:
-        """Give up soon and wait for the threads; results not yet written are lost."""
+        """Give up soon and wait for the threads; results not yet written are lost.
+
+        A thread that sleeps inside a source, a sink or a function of yours is left behind, and a
+        note on `error` names it.
+        """
         self._need_owner()
-        self._run.driver.cancel()
-        self._run.ended.wait(5.0)
+        self._run.cancel()
+        self._run.ended.wait(_CANCEL_S)
 
     def metrics(self) -> Metrics:
         """Rows, bytes, lateness, watermark, rings and memory, in all and per operator."""

@@ -83,11 +83,14 @@ class Intake:
             self._waiting.append((batch, size, position))
             self._bytes += size
 
-    def take(self) -> tuple[Any, Position] | None:
-        """The next rows and the position behind them."""
+    def take(self, *, everything: bool = False) -> tuple[Any, Position] | None:
+        """The next rows and the position behind them; everything: also what is still gathered."""
         with self._lock:
-            if not self._waiting:
-                return None
+            waits = bool(self._waiting)
+        if not waits:
+            batch = self.poller.overdue(everything=everything)
+            return None if batch is None else (batch, self.poller.position())
+        with self._lock:
             batch, size, position = self._waiting.popleft()
             self._bytes -= size
             room = self._was_full and (
@@ -142,7 +145,7 @@ class Pump(Actor):
             if batch is not None and batch.num_rows:
                 intake.put(batch, poller.position())
             ended = poller.ended
-        except Exception as failure:
+        except BaseException as failure:
             intake.failure = failure
             batch, ended = None, True
         if ended:

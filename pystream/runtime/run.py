@@ -24,6 +24,8 @@ _SINK_ROWS = 65_536
 # How long a part that sleeps where nothing can wake it may hold up the report of a failure.
 _PATIENCE_S = 3.0
 _LOOK_S = 0.1
+# A driving thread that has not noticed a cancellation by then sleeps in a source or a function.
+_PROMPT_S = 1.0
 
 
 class Run:
@@ -264,6 +266,13 @@ class Run:
         self.left = [f"{self._name}-driver"]
         error.add_note(self._explain_left())
         self._end()
+
+    def cancel(self) -> None:
+        """Give up soon. From any thread but those of the run."""
+        self.driver.cancel()
+        if self.ended.wait(_PROMPT_S) or self._failing.is_set() or self._closing:
+            return
+        self._end_without_driver(self._declare(CancelledError("the job was cancelled")))
 
     def _fail(self, error: BaseException) -> None:
         error = self._declare(error)

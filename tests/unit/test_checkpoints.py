@@ -1,6 +1,7 @@
 """Jobs with checkpoints: what a run that was cut off leaves, the next one goes on from."""
 
 import errno
+import itertools
 import os
 import threading
 
@@ -224,6 +225,39 @@ def test_a_savepoint_and_an_older_epoch_can_be_gone_back_to(tmp_path):
     query(source).write_to(again).start(checkpoint=tmp_path, name="saved", restore="first").wait()
     before = [row for row in ledger.committed if row not in again.committed]
     assert ordered(before + again.committed) == expected()
+
+
+def test_a_barrier_does_not_wait_for_the_rows_of_a_budget(tmp_path):
+    decided = threading.Event()
+
+    def batches():
+        for n in itertools.count():
+            yield pa.record_batch({"x": [n]})
+            if decided.wait(0.01):
+                return
+
+    stream = ps.read_arrow(batches(), name="slow").agg(n=ps.count())
+    with stream.write_to(Ledger()).start(checkpoint=tmp_path, checkpoint_every="1h") as job:
+        assert job.checkpoint(timeout=30) == 1
+        decided.set()
+        job.wait()
+
+
+def test_a_barrier_does_not_wait_for_a_generator_that_sleeps(tmp_path):
+    decided = threading.Event()
+
+    def rows():
+        yield {"x": 1}
+        assert decided.wait(30)
+        yield {"x": 2}
+
+    ledger = Ledger()
+    stream = ps.from_generator(rows, schema={"x": int}, flush_interval="1h")
+    with stream.write_to(ledger).start(checkpoint=tmp_path, checkpoint_every="1h") as job:
+        assert job.checkpoint(timeout=30) == 1
+        decided.set()
+        job.wait()
+    assert ledger.committed == [{"x": 1}, {"x": 2}]
 
 
 def test_what_cannot_be_exactly_once_is_refused(tmp_path):

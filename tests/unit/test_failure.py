@@ -20,6 +20,7 @@ SOON_S = 60
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(run_module, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(run_module, "_PROMPT_S", 0.2)
 
 
 @pytest.fixture
@@ -354,6 +355,22 @@ def test_cancel_does_not_wait_for_a_sink_that_sleeps(free):
     free.set()
     assert sink.aborted.wait(SOON_S)
     assert sink.calls.count("write") == 1
+
+
+def test_cancel_does_not_wait_for_a_pulled_source_that_sleeps(free):
+    asleep = threading.Event()
+
+    def batches():
+        yield pa.record_batch({"x": [1]})
+        asleep.set()
+        free.wait(SOON_S)
+
+    job = ps.read_arrow(batches()).write_to(SleepySink(free, "none")).start(name="fails")
+    assert asleep.wait(SOON_S)
+    job.cancel()
+    assert (job.status, free.is_set()) == ("cancelled", False)
+    [note] = job.error.__notes__
+    assert "thread 'fails-driver' (inside a source or a Python function)" in note
 
 
 def test_ctrl_c_in_wait_gives_the_lease_back(free, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import pytest
 
 import pystream as ps
 from pystream import col
+from pystream import stream as stream_module
 from pystream.connectors.base import Reader, Source
 from pystream.errors import CorruptDataError, InvalidError, SchemaError, SourceError
 
@@ -191,6 +192,76 @@ def test_live_results_do_not_wait_for_more_rows():
     arrived.set()
     assert [batch["x"].to_pylist() for batch in batches] == [[1]]
     assert in_time == [True]
+
+
+def test_few_and_slow_rows_of_a_generator_leave_by_age():
+    seen = threading.Event()
+    in_time = []
+
+    def rows():
+        yield {"x": 0}
+        yield {"x": 1}
+        in_time.append(seen.wait(30))
+        yield pa.record_batch({"x": [2]})
+
+    stream = ps.from_generator(rows, schema={"x": int}, flush_interval="20ms")
+    found = []
+    for batch in stream:
+        found += batch["x"].to_pylist()
+        if 1 in found:
+            seen.set()
+    assert (found, in_time) == ([0, 1, 2], [True])
+
+
+def test_whatever_a_generator_raises_ends_the_run():
+    def rows(error):
+        yield {"x": 1}
+        raise error
+
+    for error in (SystemExit(3), KeyboardInterrupt()):
+        stream = ps.from_generator(lambda error=error: rows(error), schema={"x": int})
+        with pytest.raises(type(error)):
+            stream.collect()
+    stream = ps.from_generator(lambda: rows(), schema={"x": int}, name="wire")  # noqa: PLW0108
+    with pytest.raises(SourceError, match="source 'wire' failed after 0 rows: TypeError"):
+        stream.collect()
+
+
+def test_head_does_not_wait_for_a_generator_that_sleeps(monkeypatch):
+    monkeypatch.setattr(stream_module, "_PATIENCE_S", 0.05)
+    free, ended = threading.Event(), threading.Event()
+
+    def rows():
+        try:
+            yield {"x": 0}
+            free.wait(30)
+            yield {"x": 1}
+        finally:
+            ended.set()
+
+    stream = ps.from_generator(rows, schema={"x": int}, flush_interval="0s")
+    assert stream.head(1)["x"].to_pylist() == [0]
+    assert not ended.is_set()
+    free.set()
+    assert ended.wait(30)  # the thread that was left closes it
+
+
+def test_rows_that_a_generator_had_yielded_at_a_stop_count():
+    asleep, free = threading.Event(), threading.Event()
+
+    def rows():
+        yield from ({"x": i} for i in range(5))
+        asleep.set()
+        free.wait(30)
+
+    stream = ps.from_generator(rows, schema={"x": int}, flush_interval="1h")
+    job = stream.agg(n=ps.count()).start()
+    assert asleep.wait(30)
+    driver = job._run.driver
+    driver.stop()
+    job._run.ended.wait(0.05)
+    free.set()
+    assert job.result().to_pylist() == [{"n": 5}]
 
 
 def test_parquet(tmp_path):
