@@ -39,6 +39,7 @@ class Pipeline:
         keep_checkpoints: int = 3,
         restore: str | int = "latest",
         allow_dropped_state: bool = False,
+        lease: Duration = "30s",
         guarantee: str | None = None,
     ) -> Job:
         """Run in background threads.
@@ -65,6 +66,9 @@ class Pipeline:
             the name of a savepoint.
         allow_dropped_state
             The query no longer has an operator whose state is in the checkpoint: forget it.
+        lease
+            How long another instance of the job waits when this one has died without a word on
+            another machine, or hangs. Renewed each third of it, also while nothing is written.
         guarantee
             ``"exactly-once"`` or ``"at-least-once"``: refuse to start if the pipeline gives less.
         """
@@ -81,6 +85,7 @@ class Pipeline:
                 keep=keep_checkpoints,
                 restore=restore,
                 allow_dropped_state=allow_dropped_state,
+                lease=lease,
             ),
             guarantee=guarantee,
         )

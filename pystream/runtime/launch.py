@@ -29,6 +29,8 @@ __all__ = ["CheckpointOptions", "launch"]
 # So many rows at most go into the engine between two looks at what a checkpoint wants.
 _BUDGET_ROWS = 524_288
 
+_LEASE_MIN_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointOptions:
@@ -68,6 +70,7 @@ class CheckpointOptions:
         keep: int,
         restore: str | int,
         allow_dropped_state: bool,
+        lease: Duration = "30s",
     ) -> CheckpointOptions | None:
         """Options as a user gives them; None without a place."""
         if place is None:
@@ -79,9 +82,13 @@ class CheckpointOptions:
             raise InvalidError(f"checkpoint_every must be more than nothing, not {every!r}")
         if keep < 1:
             raise InvalidError(f"keep_checkpoints must be at least 1, not {keep}")
-        return CheckpointOptions(
-            place, every_s, keep, restore, allow_dropped_state=allow_dropped_state
-        )
+        lease_s = parse_duration(lease, "lease") / 1e9
+        if lease_s < _LEASE_MIN_S:
+            raise InvalidError(
+                f"lease must be at least {_LEASE_MIN_S:g}s, not {lease!r}: it is renewed between "
+                "pieces of state, each third of its time"
+            )
+        return CheckpointOptions(place, every_s, keep, restore, lease_s, allow_dropped_state)
 
 
 def launch(

@@ -6,10 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
+import pystream as ps
 from pystream.checkpoint import CheckpointStore
 from pystream.errors import CheckpointError, FencedError, InvalidError, LeaseHeldError
 from pystream.storage import LocalStorage
@@ -206,3 +210,25 @@ def test_a_lease_that_was_given_back_leaves_no_seal(make):
     make.clock.now += 11
     with second.acquire("second", 10):
         assert second.next_epoch == 2
+
+
+def test_a_job_says_how_long_its_lease_lasts(tmp_path):
+    free = threading.Event()
+
+    def rows():
+        yield {"x": 1}
+        free.wait(60)
+
+    stream = ps.from_generator(rows, schema={"x": int}).for_each(print)
+    for lease, seconds in (("10m", 600), (timedelta(minutes=20), 1200)):
+        free.clear()
+        place = tmp_path / str(seconds)
+        with stream.start(checkpoint=place, lease=lease) as job:
+            with pytest.raises(LeaseHeldError) as refused:
+                stream.start(checkpoint=place)
+            assert seconds / 2 < refused.value.expires - time.time() <= seconds
+            free.set()
+            job.wait()
+    for wrong, why in (("900ms", "at least 1s, not '900ms'"), (5, "lease 5 has no unit")):
+        with pytest.raises(InvalidError, match=why):
+            stream.start(checkpoint=tmp_path, lease=wrong)
