@@ -117,9 +117,24 @@ class _FileSource(Source):
     def _read_schema(self, file: str) -> Any:
         raise NotImplementedError
 
-    def _reader(self, schema: Any, position: Position | None, names: list[str]) -> Reader:
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        *,
+        partition: str = "0",
+        position: Position | None = None,
+    ) -> Reader:
+        import pyarrow as pa
+
+        wanted = columns if self.prunes_columns else None
+        names = list(self._schema.names if wanted is None else wanted)
+        fields = [self._schema.field(name) for name in names]
         place = _Place(self.files, position)
-        return Reader.of_batches(schema, self._batches(place, names), place.position)
+        return Reader.of_batches(
+            pa.schema(fields, metadata=self._schema.metadata),
+            self._batches(place, names),
+            place.position,
+        )
 
     def _batches(self, place: _Place, names: list[str]) -> Iterator[Any]:
         """Batches of one file after the other, from the place on."""
@@ -163,19 +178,6 @@ class ParquetSource(_FileSource):
         import pyarrow.parquet as pq
 
         return hive.fields(pq.read_schema(file))
-
-    def open(
-        self,
-        columns: Sequence[str] | None,
-        *,
-        partition: str = "0",
-        position: Position | None = None,
-    ) -> Reader:
-        import pyarrow as pa
-
-        names = list(self._schema.names if columns is None else columns)
-        fields = [self._schema.field(name) for name in names]
-        return self._reader(pa.schema(fields, metadata=self._schema.metadata), position, names)
 
     def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
         """Batches decoded ahead by pyarrow's own threads."""
@@ -241,15 +243,6 @@ class CsvSource(_FileSource):
         with self._open_file(file, self._types) as reader:
             return reader.schema
 
-    def open(
-        self,
-        columns: Sequence[str] | None,
-        *,
-        partition: str = "0",
-        position: Position | None = None,
-    ) -> Reader:
-        return self._reader(self._schema, position, self._schema.names)
-
     def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
         types = {field.name: field.type for field in self._schema}
         with self._open_file(file, types) as reader:
@@ -267,15 +260,6 @@ class IpcSource(_FileSource):
 
         with pa.memory_map(file) as mapped:
             return hive.fields(_ipc_reader(mapped).schema)
-
-    def open(
-        self,
-        columns: Sequence[str] | None,
-        *,
-        partition: str = "0",
-        position: Position | None = None,
-    ) -> Reader:
-        return self._reader(self._schema, position, self._schema.names)
 
     def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
         import pyarrow as pa

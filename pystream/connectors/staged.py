@@ -178,9 +178,11 @@ class StagedSink(Sink):
             self._own = None
 
     def abort(self, error: BaseException) -> None:
-        if self._opened is not None:
-            self._opened.discard()
-        self.close()
+        try:
+            if self._opened is not None:
+                self._opened.discard()
+        finally:
+            self.close()
 
     @contextmanager
     def _failing(self, what: str) -> Iterator[None]:

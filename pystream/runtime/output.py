@@ -104,12 +104,6 @@ class Output(Actor):
             self._calls = deque(call for call in self._calls if call.verb == "abort")
 
     @property
-    def idle(self) -> bool:
-        """Whether every call has been made."""
-        with self._lock:
-            return self._doing is None and not self._calls
-
-    @property
     def doing(self) -> tuple[str, float]:
         """The call that the sink is in, and for how many seconds; an empty name when in none."""
         with self._lock:
