@@ -1,7 +1,7 @@
 /* mem.c -- the account, and where blocks come from.
  *
- *     below 64 KiB    malloc, aligned by hand: [ .. offset | 64-byte aligned block ]
- *     from 64 KiB     huge pages that all jobs of the process share (pages.h)
+ *     below 16 KiB    malloc, aligned by hand: [ .. offset | 64-byte aligned block ]
+ *     from 16 KiB     huge pages that all jobs of the process share (pages.h)
  *
  * Invariant: what a block counts as depends on its size alone, so that sized frees balance.
  * Under AddressSanitizer every block is malloc's, so that it sees each use after free.
@@ -26,7 +26,7 @@
 #define MALLOC_ONLY 0
 #endif
 
-#define MAPPED_MIN ((size_t)64 << 10)
+#define MAPPED_MIN ((size_t)16 << 10)
 
 struct ps_mem {
     _Atomic int64_t references;

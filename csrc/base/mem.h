@@ -1,7 +1,7 @@
 /* mem.h -- every byte of the core: 64-byte aligned, padded to 64, counted against a budget.
  *
  * A ps_mem is a reference-counted account shared by all parts of one job; buffers handed out of the
- * engine keep it alive until their last owner lets go. Blocks of 64 KiB and more are pieces of huge
+ * engine keep it alive until their last owner lets go. Blocks of 16 KiB and more are pieces of huge
  * pages that the jobs of the process share (pages.h); memory kept there is nobody's, so it counts
  * for no account. Frees are sized: the owner knows what it asked for.
  *
