@@ -49,34 +49,80 @@ bool ps_deal_fits(const ps_batch *batch, const bool *wanted)
 
 /* ---- rows of a target ---- */
 
-/* The rows of one chunk that go to the target. */
+/* The rows of one chunk that go to one target. */
 typedef struct share {
-    int64_t start; /* first row of the chunk */
-    int64_t rows;  /* of the chunk */
-    int64_t count; /* of the target among them */
-    uint8_t mask[PS_CHUNK_ROWS];
-    uint32_t numbers[PS_CHUNK_ROWS + PS_SELECT_SLACK]; /* physical rows */
+    int64_t start;           /* first row of the chunk */
+    int64_t rows;            /* of the chunk */
+    int64_t count;           /* of the target among them */
+    const uint32_t *numbers; /* their physical rows */
+    const uint8_t *mask;     /* a flag a row of the chunk; NULL: the target is one of many */
 } share;
 
-static int64_t row_count(const ps_deal *deal)
+/* Chunk by chunk and not target by target: what all targets read comes from memory once. */
+typedef struct dealing {
+    int64_t start, rows; /* the chunk at hand */
+    bool sorted;         /* numbers holds all rows of the chunk, by target */
+    uint8_t mask[PS_CHUNK_ROWS];
+    uint32_t numbers[PS_CHUNK_ROWS + PS_SELECT_SLACK];
+    uint32_t ends[PS_KEY_GROUPS + 1]; /* sorted: of each target's numbers, and of nobody's */
+    int64_t done[PS_KEY_GROUPS];      /* rows that each target has by now */
+} dealing;
+
+static void begin_dealing(const ps_deal *deal, dealing *room)
 {
-    return deal->selection != NULL ? deal->selection->count : deal->batch->length;
+    room->start = room->rows = 0;
+    room->sorted = deal->target_count > PS_DEAL_FEW;
+    memset(room->done, 0, (size_t)deal->target_count * sizeof(int64_t));
 }
 
-/* The next chunk of the deal, behind the one in *s; false: there is none. */
-static bool next_share(const ps_deal *deal, int32_t target, share *s)
+static void sort_numbers(const ps_deal *deal, dealing *room)
+{
+    const uint16_t *const targets = deal->targets + room->start;
+    const uint32_t *const from =
+        deal->selection == NULL ? NULL : deal->selection->rows + room->start;
+    memset(room->ends, 0, ((size_t)deal->target_count + 1) * sizeof(uint32_t));
+    for (int64_t i = 0; i < room->rows; i++) {
+        room->ends[targets[i]]++;
+    }
+    uint32_t next = 0;
+    for (int32_t t = 0; t <= deal->target_count; t++) {
+        const uint32_t count = room->ends[t];
+        room->ends[t] = next;
+        next += count;
+    }
+    for (int64_t i = 0; i < room->rows; i++) {
+        room->numbers[room->ends[targets[i]]++] =
+            from == NULL ? (uint32_t)(room->start + i) : from[i];
+    }
+}
+
+static bool next_chunk(const ps_deal *deal, dealing *room)
+{
+    const int64_t count = deal->selection != NULL ? deal->selection->count : deal->batch->length;
+    room->start += room->rows;
+    room->rows = ps_min_i64(PS_CHUNK_ROWS, count - room->start);
+    if (room->rows > 0 && room->sorted) {
+        sort_numbers(deal, room);
+    }
+    return room->rows > 0;
+}
+
+static share share_of(const ps_deal *deal, dealing *room, int32_t target)
 {
     const ps_kernels *const k = ps_simd_kernels();
-    s->start += s->rows;
-    s->rows = ps_min_i64(PS_CHUNK_ROWS, row_count(deal) - s->start);
-    if (s->rows <= 0) {
-        return false;
+    share s = {.start = room->start, .rows = room->rows, .numbers = room->numbers};
+    if (room->sorted) {
+        const uint32_t first = target == 0 ? 0 : room->ends[target - 1];
+        s.numbers += first;
+        s.count = room->ends[target] - first;
+        return s;
     }
-    k->compare_uint[1][PS_EQ](deal->targets + s->start, target, s->mask, s->rows);
-    s->count = deal->selection == NULL
-                   ? k->select_rows(s->mask, (uint32_t)s->start, s->numbers, s->rows)
-                   : k->select_from(s->mask, deal->selection->rows + s->start, s->numbers, s->rows);
-    return true;
+    k->compare_uint[1][PS_EQ](deal->targets + s.start, target, room->mask, s.rows);
+    s.mask = room->mask;
+    s.count = deal->selection == NULL
+                  ? k->select_rows(s.mask, (uint32_t)s.start, room->numbers, s.rows)
+                  : k->select_from(s.mask, deal->selection->rows + s.start, room->numbers, s.rows);
+    return s;
 }
 
 /* ---- one batch ---- */
@@ -149,7 +195,7 @@ static void deal_values(const ps_deal *deal, const share *s, const void *from, i
 {
     const ps_kernels *const k = ps_simd_kernels();
     uint8_t *const to = (uint8_t *)writable(section) + ((size_t)done << log2);
-    if (deal->selection == NULL) {
+    if (deal->selection == NULL && s->mask != NULL) {
         (void)k->compress[log2](s->mask, (const uint8_t *)from + ((size_t)s->start << log2), to,
                                 s->rows);
     } else {
@@ -188,7 +234,8 @@ static void deal_share(const ps_deal *deal, const share *s, ps_batch *part, int6
     }
 }
 
-ps_status ps_deal_batch(const ps_deal *deal, int32_t target, ps_batch **out, ps_error *err)
+/* An empty batch for the rows of one target. */
+static ps_status begin_part(const ps_deal *deal, int32_t target, ps_batch **out, ps_error *err)
 {
     ps_batch *part;
     PS_TRY(
@@ -200,24 +247,80 @@ ps_status ps_deal_batch(const ps_deal *deal, int32_t target, ps_batch **out, ps_
     }
     ps_batch_carry_times(deal->batch, part);
     part->partial = deal->batch->partial;
-    share s = {.start = 0, .rows = 0};
-    for (int64_t done = 0; next_share(deal, target, &s); done += s.count) {
-        deal_share(deal, &s, part, done);
-    }
     *out = part;
     return PS_OK;
 }
 
-ps_status ps_deal_selection(const ps_deal *deal, int32_t target, ps_selection **out, ps_error *err)
+ps_status ps_deal_batches(const ps_deal *deal, ps_batch **parts, ps_error *err)
 {
-    ps_selection *part;
-    PS_TRY(ps_selection_create(deal->batch->mem, deal->counts[target], &part, err));
-    share s = {.start = 0, .rows = 0};
-    while (next_share(deal, target, &s)) {
-        memcpy(part->rows + part->count, s.numbers, (size_t)s.count * sizeof(uint32_t));
-        part->count += s.count;
+    dealing room;
+    for (int32_t t = 0; t < deal->target_count; t++) {
+        parts[t] = NULL;
     }
-    PS_ASSERT(part->count == deal->counts[target]);
-    *out = part;
+    for (int32_t t = 0; t < deal->target_count; t++) {
+        const ps_status status = deal->counts[t] == 0 ? PS_OK : begin_part(deal, t, &parts[t], err);
+        if (status != PS_OK) {
+            for (int32_t made = 0; made < t; made++) {
+                ps_batch_release(parts[made]);
+            }
+            return status;
+        }
+    }
+    begin_dealing(deal, &room);
+    while (next_chunk(deal, &room)) {
+        for (int32_t t = 0; t < deal->target_count; t++) {
+            const share s = share_of(deal, &room, t);
+            if (s.count > 0) {
+                deal_share(deal, &s, parts[t], room.done[t]);
+                room.done[t] += s.count;
+            }
+        }
+    }
+    return PS_OK;
+}
+
+ps_status ps_deal_selections(const ps_deal *deal, ps_selection **parts, ps_error *err)
+{
+    dealing room;
+    for (int32_t t = 0; t < deal->target_count; t++) {
+        parts[t] = NULL;
+        const ps_status status =
+            deal->counts[t] == 0
+                ? PS_OK
+                : ps_selection_create(deal->batch->mem, deal->counts[t], &parts[t], err);
+        if (status != PS_OK) {
+            for (int32_t made = 0; made < t; made++) {
+                ps_selection_release(parts[made]);
+            }
+            return status;
+        }
+    }
+    begin_dealing(deal, &room);
+    while (next_chunk(deal, &room)) {
+        for (int32_t t = 0; t < deal->target_count; t++) {
+            const share s = share_of(deal, &room, t);
+            if (s.count > 0) {
+                memcpy(parts[t]->rows + parts[t]->count, s.numbers,
+                       (size_t)s.count * sizeof(uint32_t));
+                parts[t]->count += s.count;
+            }
+        }
+    }
+    return PS_OK;
+}
+
+ps_status ps_deal_nobodys(const ps_deal *deal, ps_selection **out, ps_error *err)
+{
+    const ps_selection *const from = deal->selection;
+    ps_selection *rest;
+    PS_TRY(ps_selection_create(deal->batch->mem, deal->counts[deal->target_count], &rest, err));
+    const int64_t count = from != NULL ? from->count : deal->batch->length;
+    for (int64_t i = 0; i < count; i++) {
+        if (deal->targets[i] == deal->target_count) {
+            rest->rows[rest->count] = from == NULL ? (uint32_t)i : from->rows[i];
+            rest->count++;
+        }
+    }
+    *out = rest;
     return PS_OK;
 }

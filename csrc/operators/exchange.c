@@ -8,8 +8,6 @@
 #include "operators/pre_choice.h"
 #include "state/key_hash.h"
 
-enum { FEW_TARGETS = 8 };
-
 typedef struct exchange_operator {
     ps_operator base;
     ps_outbox *outbox;
@@ -19,6 +17,8 @@ typedef struct exchange_operator {
     const bool *wanted; /* columns that somebody downstream reads; NULL: all */
     int64_t *counts;    /* rows a target of one batch */
     uint16_t *targets;  /* of each row of one batch */
+    ps_batch **parts;   /* of one batch, by target */
+    ps_selection **selections;
     uint64_t hashes[PS_CHUNK_ROWS];
     ps_pre_aggregate *pre;      /* NULL: rows travel as they are */
     ps_pre_choice *choice;      /* with pre */
@@ -54,7 +54,7 @@ static void count_targets(exchange_operator *op, int64_t rows)
 {
     const int32_t target_count = op->outbox->target_count;
     memset(op->counts, 0, ((size_t)target_count + 1) * sizeof(int64_t));
-    if (target_count <= FEW_TARGETS) {
+    if (target_count <= PS_DEAL_FEW) {
         for (int32_t i = 0; i < target_count; i++) {
             op->counts[i] = count_target(op->targets, rows, (uint16_t)i);
         }
@@ -121,21 +121,33 @@ static ps_status send(exchange_operator *op, int32_t target, ps_batch *batch,
     return PS_OK;
 }
 
-/* Sends a target its own rows, dense where the columns allow it. */
-static ps_status send_part(exchange_operator *op, const ps_deal *deal, bool dense,
-                           int64_t size_bytes, int32_t target, ps_error *err)
+/* Sends each target its own rows, dense. */
+static ps_status send_batches(exchange_operator *op, const ps_deal *deal, ps_error *err)
 {
-    ps_status status;
-    if (dense) {
-        ps_batch *part = NULL;
-        PS_TRY(ps_deal_batch(deal, target, &part, err));
-        status = send(op, target, part, NULL, ps_batch_size_bytes(part), err);
-        ps_batch_release(part);
-    } else {
-        ps_selection *part = NULL;
-        PS_TRY(ps_deal_selection(deal, target, &part, err));
-        status = send(op, target, deal->batch, part, size_bytes, err);
-        ps_selection_release(part);
+    ps_batch **const parts = op->parts;
+    PS_TRY(ps_deal_batches(deal, parts, err));
+    ps_status status = PS_OK;
+    for (int32_t i = 0; i < deal->target_count; i++) {
+        if (parts[i] != NULL && status == PS_OK) {
+            status = send(op, i, parts[i], NULL, ps_batch_size_bytes(parts[i]), err);
+        }
+        ps_batch_release(parts[i]);
+    }
+    return status;
+}
+
+/* The whole batch with each target's row numbers, for columns that cannot be dealt. */
+static ps_status send_selections(exchange_operator *op, const ps_deal *deal, int64_t size_bytes,
+                                 ps_error *err)
+{
+    ps_selection **const parts = op->selections;
+    PS_TRY(ps_deal_selections(deal, parts, err));
+    ps_status status = PS_OK;
+    for (int32_t i = 0; i < deal->target_count; i++) {
+        if (parts[i] != NULL && status == PS_OK) {
+            status = send(op, i, deal->batch, parts[i], size_bytes, err);
+        }
+        ps_selection_release(parts[i]);
     }
     return status;
 }
@@ -157,13 +169,8 @@ static ps_status send_routed(exchange_operator *op, ps_batch *batch, ps_selectio
                           .targets = op->targets,
                           .target_count = target_count,
                           .counts = op->counts};
-    const bool dense = ps_deal_fits(batch, wanted);
-    for (int32_t i = 0; i < target_count; i++) {
-        if (op->counts[i] > 0) {
-            PS_TRY(send_part(op, &deal, dense, size_bytes, i, err));
-        }
-    }
-    return PS_OK;
+    return ps_deal_fits(batch, wanted) ? send_batches(op, &deal, err)
+                                       : send_selections(op, &deal, size_bytes, err);
 }
 
 /* ---- pre-aggregation ---- */
@@ -219,10 +226,13 @@ static ps_status send_hot(exchange_operator *op, ps_batch *batch, ps_selection *
                           int64_t rows, ps_error *err)
 {
     PS_TRY(route(op, batch, selection, rows, true, err));
-    const ps_deal deal = {
-        .batch = batch, .selection = selection, .targets = op->targets, .counts = op->counts};
+    const ps_deal deal = {.batch = batch,
+                          .selection = selection,
+                          .targets = op->targets,
+                          .target_count = hot_target(op),
+                          .counts = op->counts};
     ps_selection *hot = NULL;
-    PS_TRY(ps_deal_selection(&deal, hot_target(op), &hot, err));
+    PS_TRY(ps_deal_nobodys(&deal, &hot, err));
     ps_status status = send_routed(op, batch, selection, rows, op->wanted, err);
     if (status == PS_OK && hot->count > 0) {
         int64_t partials;
@@ -314,6 +324,8 @@ static void close_exchange(ps_operator *self)
     free_array(mem, op->vectors, (size_t)op->key_count * sizeof(ps_vector));
     const size_t target_count = (size_t)op->outbox->target_count;
     free_array(mem, op->counts, (target_count + 1) * sizeof(int64_t));
+    free_array(mem, op->parts, target_count * sizeof(ps_batch *));
+    free_array(mem, op->selections, target_count * sizeof(ps_selection *));
     free_array(mem, op->targets, PS_BATCH_ROWS_MAX * sizeof(uint16_t));
     free_array(mem, op->choice, sizeof *op->choice);
     free_array(mem, op->behind, target_count * sizeof(bool));
@@ -342,8 +354,11 @@ static ps_status prepare(exchange_operator *op, ps_program *const *keys, ps_erro
     op->vectors = ps_alloc_zeroed(mem, key_count * sizeof(ps_vector));
     const size_t target_count = (size_t)op->outbox->target_count;
     op->counts = ps_alloc_zeroed(mem, (target_count + 1) * sizeof(int64_t));
+    op->parts = ps_alloc_zeroed(mem, target_count * sizeof(ps_batch *));
+    op->selections = ps_alloc_zeroed(mem, target_count * sizeof(ps_selection *));
     op->targets = ps_alloc(mem, PS_BATCH_ROWS_MAX * sizeof(uint16_t));
-    if (op->keys == NULL || op->vectors == NULL || op->counts == NULL || op->targets == NULL) {
+    if (op->keys == NULL || op->vectors == NULL || op->counts == NULL || op->parts == NULL ||
+        op->selections == NULL || op->targets == NULL) {
         return ps_mem_refused(mem, PS_BATCH_ROWS_MAX * sizeof(uint16_t), "an exchange", err);
     }
     for (int32_t k = 0; k < op->key_count; k++) {

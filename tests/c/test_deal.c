@@ -4,7 +4,7 @@
 #include "random.h"
 #include "simd/dispatch.h"
 
-enum { ROWS = 2500, TARGETS = 3, FIXED = MIX_TEXT };
+enum { ROWS = 2500, TARGETS_MOST = 40, FIXED = MIX_TEXT };
 
 static const bool ONLY_FIXED[] = {true,  true,  true,  true,  true,  true,  true, false,
                                   false, false, false, false, false, false, false};
@@ -13,8 +13,9 @@ typedef struct hand {
     ps_mem *mem;
     ps_batch *batch;
     ps_selection *selection;
+    int32_t target_count;
     uint16_t targets[ROWS];
-    int64_t counts[TARGETS];
+    int64_t counts[TARGETS_MOST + 1];
 } hand;
 
 static ps_deal deal_of(const hand *h)
@@ -23,7 +24,7 @@ static ps_deal deal_of(const hand *h)
                      .selection = h->selection,
                      .wanted = ONLY_FIXED,
                      .targets = h->targets,
-                     .target_count = TARGETS,
+                     .target_count = h->target_count,
                      .counts = h->counts};
 }
 
@@ -39,9 +40,9 @@ static void give_late(ps_batch *batch)
 }
 
 /* selected: two of three rows, else all. */
-static void begin(hand *h, int64_t rows, int64_t offset, bool selected)
+static void begin(hand *h, int64_t rows, int64_t offset, bool selected, int32_t target_count)
 {
-    *h = (hand){.mem = make_account()};
+    *h = (hand){.mem = make_account(), .target_count = target_count};
     h->batch = make_mix(h->mem, rows, offset);
     h->batch->has_times = true;
     h->batch->time_low = -3;
@@ -57,7 +58,7 @@ static void begin(hand *h, int64_t rows, int64_t offset, bool selected)
     }
     rng r = {(uint64_t)(rows + offset)};
     for (int64_t i = 0; i < count; i++) {
-        h->targets[i] = (uint16_t)rng_below(&r, TARGETS);
+        h->targets[i] = (uint16_t)rng_below(&r, (uint64_t)target_count + 1);
         h->counts[h->targets[i]]++;
     }
 }
@@ -93,20 +94,45 @@ static void deal_all(const hand *h)
 {
     const ps_deal deal = deal_of(h);
     bool seen[ROWS] = {false};
-    for (int32_t target = 0; target < TARGETS; target++) {
-        ps_batch *part = NULL;
-        ps_selection *rows = NULL;
-        CHECK_OK(ps_deal_batch(&deal, target, &part, NULL));
-        CHECK_OK(ps_deal_selection(&deal, target, &rows, NULL));
-        CHECK_EQ(rows->count, h->counts[target]);
-        for (int64_t i = 0; i < rows->count; i++) {
-            CHECK(!seen[rows->rows[i]] && (i == 0 || rows->rows[i] > rows->rows[i - 1]));
-            seen[rows->rows[i]] = true;
+    ps_batch *parts[TARGETS_MOST];
+    ps_selection *rows[TARGETS_MOST];
+    CHECK_OK(ps_deal_batches(&deal, parts, NULL));
+    CHECK_OK(ps_deal_selections(&deal, rows, NULL));
+    for (int32_t target = 0; target < h->target_count; target++) {
+        CHECK_EQ(rows[target] == NULL, h->counts[target] == 0);
+        CHECK_EQ(parts[target] == NULL, h->counts[target] == 0);
+        if (rows[target] == NULL) {
+            continue;
         }
-        check_part(h, part, rows);
-        ps_selection_release(rows);
-        ps_batch_release(part);
+        CHECK_EQ(rows[target]->count, h->counts[target]);
+        for (int64_t i = 0; i < rows[target]->count; i++) {
+            const uint32_t *row = &rows[target]->rows[i];
+            CHECK(!seen[*row] && (i == 0 || *row > row[-1]));
+            seen[*row] = true;
+        }
+        check_part(h, parts[target], rows[target]);
+        ps_selection_release(rows[target]);
+        ps_batch_release(parts[target]);
     }
+    ps_selection *rest = NULL;
+    CHECK_OK(ps_deal_nobodys(&deal, &rest, NULL));
+    CHECK_EQ(rest->count, h->counts[h->target_count]);
+    for (int64_t i = 0; i < rest->count; i++) {
+        CHECK(!seen[rest->rows[i]]);
+        seen[rest->rows[i]] = true;
+    }
+    ps_selection_release(rest);
+}
+
+static void deal_and_check(int64_t rows, int64_t offset, bool selected, int32_t target_count)
+{
+    hand h;
+    begin(&h, rows, offset, selected, target_count);
+    if (offset == 1) {
+        give_late(h.batch);
+    }
+    deal_all(&h);
+    end(&h);
 }
 
 static void every_cell_arrives_at_every_level(void)
@@ -117,13 +143,8 @@ static void every_cell_arrives_at_every_level(void)
         for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
             for (int64_t offset = 0; offset < 3; offset++) {
                 for (int selected = 0; selected < 2; selected++) {
-                    hand h;
-                    begin(&h, lengths[i], offset, selected != 0);
-                    if (offset == 1) {
-                        give_late(h.batch);
-                    }
-                    deal_all(&h);
-                    end(&h);
+                    deal_and_check(lengths[i], offset, selected != 0, 3);
+                    deal_and_check(lengths[i], offset, selected != 0, TARGETS_MOST);
                 }
             }
         }
@@ -133,7 +154,7 @@ static void every_cell_arrives_at_every_level(void)
 static void strings_and_nested_columns_do_not_fit(void)
 {
     hand h;
-    begin(&h, 20, 0, false);
+    begin(&h, 20, 0, false, 3);
     CHECK(ps_deal_fits(h.batch, ONLY_FIXED));
     CHECK(!ps_deal_fits(h.batch, NULL));
     for (int32_t c = FIXED; c < h.batch->column_count; c++) {
@@ -148,21 +169,30 @@ static void strings_and_nested_columns_do_not_fit(void)
 static void refused_memory_leaks_nothing(void)
 {
     hand h;
-    begin(&h, 300, 0, false);
+    begin(&h, 300, 0, false, 3);
     const ps_deal deal = deal_of(&h);
     const int64_t used = ps_mem_used(h.mem);
     for (int64_t nth = 1;; nth++) {
-        ps_batch *part = NULL;
+        ps_batch *parts[TARGETS_MOST];
         ps_mem_fail_at(h.mem, nth);
-        const ps_status status = ps_deal_batch(&deal, 1, &part, NULL);
+        const ps_status status = ps_deal_batches(&deal, parts, NULL);
         ps_mem_fail_at(h.mem, 0);
-        ps_batch_release(part);
+        for (int32_t t = 0; status == PS_OK && t < h.target_count; t++) {
+            ps_batch_release(parts[t]);
+        }
         CHECK_EQ(ps_mem_used(h.mem), used);
         if (status == PS_OK) {
             CHECK(nth > 2);
             break;
         }
         CHECK_EQ(status, PS_NO_MEMORY);
+    }
+    for (int64_t nth = 1; nth <= h.target_count; nth++) {
+        ps_selection *rows[TARGETS_MOST];
+        ps_mem_fail_at(h.mem, nth);
+        CHECK_EQ(ps_deal_selections(&deal, rows, NULL), PS_NO_MEMORY);
+        ps_mem_fail_at(h.mem, 0);
+        CHECK_EQ(ps_mem_used(h.mem), used);
     }
     end(&h);
 }
