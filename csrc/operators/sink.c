@@ -33,13 +33,14 @@ static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *sele
     return PS_OK;
 }
 
+/* Whoever takes results waits for no watermark, and would be woken for each. */
 static ps_status on_watermark(ps_operator *self, int64_t watermark, ps_error *err)
 {
+    (void)err;
     ps_stat_set(&self->stats.watermark, watermark);
-    return send(self, &(ps_message){.kind = PS_MESSAGE_WATERMARK, .value = watermark}, err);
+    return PS_OK;
 }
 
-/* Whoever takes results waits for no watermark. */
 static ps_status on_idle(ps_operator *self, bool idle, ps_error *err)
 {
     (void)self, (void)idle, (void)err;

@@ -1,5 +1,5 @@
-/* sink.h -- the last operator of a query: results, watermarks, barriers and the end go to an outbox
- * of one target (a ring to the driving thread, or a fifo inside it). */
+/* sink.h -- the last operator of a query: results, barriers and the end go to an outbox of one
+ * target (a ring to the driving thread, or a fifo inside it); the watermark is only its metric. */
 #ifndef PS_OPERATORS_SINK_H
 #define PS_OPERATORS_SINK_H
 

@@ -478,7 +478,9 @@ static ps_status collect_one(ps_engine *engine, bool *found, ps_error *err)
         inbox->channels[i].held = ps_merge_held(merge, i);
     }
     for (int32_t i = 0; i < count; i++) {
-        PS_TRY(ps_fifo_put(engine->results, &out[i], err));
+        if (out[i].kind == PS_MESSAGE_BARRIER || out[i].kind == PS_MESSAGE_END) {
+            PS_TRY(ps_fifo_put(engine->results, &out[i], err));
+        }
     }
     return PS_OK;
 }

@@ -90,7 +90,7 @@ PS_API int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input);
 /* Whether an input has enough waiting: give it more when drive has used some. Only advice: push
  * takes anything. */
 PS_API bool ps_engine_input_full(const ps_engine *engine, int32_t input);
-/* Takes the next result message (kind NONE when there is none now). */
+/* Takes the next result message: a batch, a barrier or the end (kind NONE: there is none now). */
 PS_API void ps_engine_poll(ps_engine *engine, ps_message *out);
 
 /* Sends a barrier behind everything pushed so far. When it has passed every operator, poll gives

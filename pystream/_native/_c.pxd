@@ -153,7 +153,6 @@ cdef extern from "pystream.h" nogil:
     ctypedef enum ps_message_kind:
         PS_MESSAGE_NONE
         PS_MESSAGE_BATCH
-        PS_MESSAGE_WATERMARK
         PS_MESSAGE_IDLE
         PS_MESSAGE_BARRIER
         PS_MESSAGE_END

@@ -7,7 +7,7 @@ from posix.types cimport pid_t
 from posix.unistd cimport getpid
 
 from pystream._native._c cimport (
-    PS_DRIVE_MORE, PS_MESSAGE_BARRIER, PS_MESSAGE_BATCH, PS_MESSAGE_END, PS_MESSAGE_WATERMARK,
+    PS_DRIVE_MORE, PS_MESSAGE_BARRIER, PS_MESSAGE_BATCH, PS_MESSAGE_END,
     PS_STATE_END, PS_STATE_NONE, ArrowArray, ArrowArrayStream, ArrowSchema, cbool, check,
     ps_batch, ps_drive_state, ps_engine, ps_engine_barrier, ps_engine_cancel,
     ps_engine_copy_state, ps_engine_create, ps_engine_drive, ps_engine_failure,
@@ -132,14 +132,12 @@ cdef class Engine:
     def poll(self, BatchList out not None):
         """Moves waiting results into ``out`` up to the next barrier.
 
-        Returns the last watermark, the barrier's epoch, and whether the end came; None where
-        there was none.
+        Returns the barrier's epoch, None without one, and whether the end came.
         """
         cdef ps_error err
         cdef ps_status status
         cdef ps_message message
         cdef ps_batch *batch
-        watermark = None
         while True:
             ps_engine_poll(self.ptr, &message)
             if message.kind == PS_MESSAGE_BATCH:
@@ -149,14 +147,12 @@ cdef class Engine:
                     ps_message_clear(&message)
                 check(status, &err)
                 out.append_taken(batch)
-            elif message.kind == PS_MESSAGE_WATERMARK:
-                watermark = message.value
             elif message.kind == PS_MESSAGE_BARRIER:
-                return watermark, message.value, False
+                return message.value, False
             elif message.kind == PS_MESSAGE_END:
-                return watermark, None, True
+                return None, True
             else:
-                return watermark, None, False
+                return None, False
 
     def barrier(self, int64_t epoch, bint full=True):
         """Sends a barrier behind everything pushed so far; its state comes from `next_state`.

@@ -139,7 +139,7 @@ class RunningSegment:
         except BaseException:
             self.engine.poll(self.results)
             raise
-        _, self.at_barrier, _ = self.engine.poll(self.results)
+        self.at_barrier, _ = self.engine.poll(self.results)
         if state == _SOURCE_END and feed is not None:
             feed.finish(self.engine)
         self.done = state == _DONE

@@ -193,7 +193,6 @@ enum { KEYS_MAX = 4096 };
 typedef struct flow_results {
     int64_t totals[KEYS_MAX];
     int64_t rows;
-    int64_t watermark;
     int64_t barrier; /* last epoch, or -1 */
     bool ended;
 } flow_results;
@@ -210,14 +209,25 @@ __attribute__((unused)) static void flow_poll(ps_engine *engine, flow_results *r
             results->totals[flow_values(message.batch, 0)[row] % KEYS_MAX] +=
                 flow_values(message.batch, 1)[row];
         }
-        if (message.kind == PS_MESSAGE_WATERMARK) {
-            CHECK(message.value > results->watermark);
-            results->watermark = message.value;
-        }
+        CHECK(message.kind != PS_MESSAGE_WATERMARK && message.kind != PS_MESSAGE_IDLE);
         results->barrier = message.kind == PS_MESSAGE_BARRIER ? message.value : results->barrier;
         results->ended = message.kind == PS_MESSAGE_END;
         ps_message_clear(&message);
     }
+}
+
+/* The watermark that has come to the sink of every shard. */
+__attribute__((unused)) static int64_t flow_watermark(const ps_engine *engine)
+{
+    int64_t least = PS_TIME_MAX;
+    for (int32_t i = 0; i < ps_engine_metrics_count(engine); i++) {
+        ps_operator_metrics line;
+        ps_engine_metrics(engine, i, &line);
+        if (strcmp(line.name, "sink") == 0) {
+            least = ps_min_i64(least, line.watermark);
+        }
+    }
+    return least;
 }
 
 /* Sum of value over rows first .. last - 1 of one key. */

@@ -25,7 +25,7 @@ static void drive_all(ps_engine *engine, ArrowArrayStream *stream, flow_results 
         flow_poll(engine, results);
     }
     CHECK(results->ended);
-    CHECK_EQ(results->watermark, PS_TIME_MAX);
+    CHECK_EQ(flow_watermark(engine), PS_TIME_MAX);
 }
 
 static void run_sum(int32_t shards, int64_t total, int64_t each, int64_t keys, bool global)
@@ -35,7 +35,6 @@ static void run_sum(int32_t shards, int64_t total, int64_t each, int64_t keys, b
     ps_engine *engine;
     flow_shard threads[SHARDS_MAX];
     flow_results *const results = calloc(1, sizeof(*results));
-    results->watermark = PS_TIME_MIN;
     CHECK_OK(flow_sum_plan(mem, global, &plan, NULL));
     CHECK_OK(ps_engine_create(plan, mem, shards, true, &engine, NULL));
     ps_plan_release(plan);
@@ -85,7 +84,6 @@ static void run_seeded(uint64_t seed, int32_t shards)
     ps_plan *plan;
     ps_engine *engine;
     flow_results *const results = calloc(1, sizeof(*results));
-    results->watermark = PS_TIME_MIN;
     CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
     CHECK_OK(ps_engine_create(plan, mem, shards, true, &engine, NULL));
     ps_plan_release(plan);
@@ -169,7 +167,7 @@ static void a_union_waits_for_its_slowest_input(void)
     ps_plan *const plan = flow_plain_plan(mem, 3);
     ps_engine *engine;
     flow_results *const results = calloc(1, sizeof(*results));
-    *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
+    *results = (flow_results){.barrier = -1};
     CHECK_OK(ps_engine_create(plan, mem, 1, true, &engine, NULL));
     ps_plan_release(plan);
     ps_drive_state state;
@@ -187,14 +185,14 @@ static void a_union_waits_for_its_slowest_input(void)
     CHECK_EQ(state, PS_DRIVE_OUTPUT);
     flow_poll(engine, results);
     CHECK_EQ(results->rows, 30);
-    CHECK_EQ(results->watermark, 100);
+    CHECK_EQ(flow_watermark(engine), 100);
     CHECK_EQ(results->barrier, 3);
     CHECK_OK(ps_engine_finish_input(engine, 0, NULL));
     CHECK_EQ(ps_engine_finish_input(engine, 0, &err), PS_INVALID);
     CHECK_OK(ps_engine_drive(engine, 0, NULL, 1000, 1000, 0, &state, NULL));
     CHECK_EQ(state, PS_DRIVE_STARVED);
     flow_poll(engine, results);
-    CHECK_EQ(results->watermark, 101);
+    CHECK_EQ(flow_watermark(engine), 101);
     CHECK_OK(ps_engine_finish_input(engine, 1, NULL));
     CHECK_OK(ps_engine_finish_input(engine, 2, NULL));
     CHECK_EQ(ps_engine_barrier(engine, 4, true, &err), PS_INVALID); /* nothing follows an end */
@@ -256,7 +254,7 @@ static void run_restored(int32_t shards_before, int32_t shards_after)
     flow_states *const states = calloc(1, sizeof(*states));
     states->ended = -1;
     flow_results *const results = calloc(1, sizeof(*results));
-    *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
+    *results = (flow_results){.barrier = -1};
     CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
     CHECK_OK(ps_engine_create(plan, mem, shards_before, shards_after != 2, &before, NULL));
     CHECK_OK(ps_engine_create(plan, mem, shards_after, true, &after, NULL));
@@ -333,7 +331,6 @@ static void a_failing_stream_leaves_the_engine_sound(void)
     CHECK_STR(err.operator_name, "rows");
     CHECK_OK(ps_engine_failure(engine, NULL));
     flow_results *const results = calloc(1, sizeof(*results));
-    results->watermark = PS_TIME_MIN;
     flow_poll(engine, results);
     CHECK_EQ(results->rows, 300);
     rows.fail_at = -1;
@@ -423,7 +420,6 @@ static ps_status live_once(ps_mem *mem, int32_t shards, bool global)
     }
     ps_drive_state state = PS_DRIVE_MORE;
     flow_results *const results = calloc(1, sizeof(*results));
-    results->watermark = PS_TIME_MIN;
     while (status == PS_OK && state != PS_DRIVE_DONE) {
         status = ps_engine_drive(engine, 0, NULL, 500, 1, 0, &state, NULL);
         flow_poll(engine, results);

@@ -198,7 +198,7 @@ static void a_union_of_aggregates(void)
         query q;
         flow_shard threads[SHARDS_MAX];
         flow_results *const results = calloc(1, sizeof(*results));
-        *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
+        *results = (flow_results){.barrier = -1};
         flow_states *const states = calloc(1, sizeof(*states));
         states->ended = -1;
         int32_t node;

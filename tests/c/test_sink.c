@@ -26,12 +26,12 @@ static void everything_reaches_the_outbox_in_order(void)
     ps_fifo *const fifo = &outbox.targets[0].waiting;
     CHECK_EQ(fifo->rows, 5);
     for (int32_t kind = PS_MESSAGE_BATCH; kind <= PS_MESSAGE_END; kind++) {
-        if (kind == PS_MESSAGE_IDLE) {
+        if (kind == PS_MESSAGE_IDLE || kind == PS_MESSAGE_WATERMARK) {
             continue; /* no result */
         }
         CHECK(ps_fifo_take(fifo, &message));
         CHECK_EQ(message.kind, kind);
-        CHECK_EQ(message.value, kind == PS_MESSAGE_WATERMARK || kind == PS_MESSAGE_BARRIER ? 5 : 0);
+        CHECK_EQ(message.value, kind == PS_MESSAGE_BARRIER ? 5 : 0);
         ps_message_clear(&message);
     }
     CHECK_EQ(ps_stat_get(&sink->stats.rows_in), 5);

@@ -69,7 +69,7 @@ static void one_barrier_at_a_time(void)
         ps_error err;
         flow_results *const results = calloc(1, sizeof(*results));
         flow_states *const states = calloc(1, sizeof(*states));
-        *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
+        *results = (flow_results){.barrier = -1};
         states->ended = -1;
         CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
         CHECK_OK(ps_engine_create(plan, mem, shards, true, &engine, NULL));
@@ -101,7 +101,7 @@ static void state_leaves_without_input(void)
     ps_engine *engine;
     flow_results *const results = calloc(1, sizeof(*results));
     flow_states *const states = calloc(1, sizeof(*states));
-    *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
+    *results = (flow_results){.barrier = -1};
     states->ended = -1;
     CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
     CHECK_OK(ps_engine_create(plan, mem, 1, true, &engine, NULL));
@@ -148,7 +148,7 @@ static void a_task_that_has_ended_is_part_of_the_state(void)
         ps_engine *before, *after;
         flow_results *const results = calloc(1, sizeof(*results));
         flow_states *const states = calloc(1, sizeof(*states));
-        *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
+        *results = (flow_results){.barrier = -1};
         states->ended = -1;
         CHECK_OK(ps_engine_create(plan, mem, shards, true, &before, NULL));
         CHECK_OK(ps_engine_create(plan, mem, 4 - shards, true, &after, NULL));
@@ -216,7 +216,7 @@ static void another_thread_reads_while_rows_go_on(void)
         ps_plan *plan;
         flow_shard threads[SHARDS_MAX];
         flow_results *const results = calloc(1, sizeof(*results));
-        *results = (flow_results){.watermark = PS_TIME_MIN, .barrier = -1};
+        *results = (flow_results){.barrier = -1};
         reader r = {0};
         CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
         CHECK_OK(ps_engine_create(plan, mem, shards, true, &r.engine, NULL));

@@ -1,7 +1,7 @@
 /* test_task.c -- steps: one bounded thing at a time, downstream first; blocked, idle and done. */
 #include "check.h"
 #include "flow.h"
-#include "operators/sink.h"
+#include "operators/exchange.h"
 #include "runtime/task.h"
 
 /* An operator that turns each watermark into `parts` batches, one a resume, each with a watermark
@@ -74,7 +74,7 @@ static const ps_operator_calls emitter_calls = {
     .close = flow_close,
 };
 
-/* One channel in, two emitters in a row, a sink to a ring of `room` messages. */
+/* One channel in, two emitters in a row, an exchange to a ring of `room` messages. */
 typedef struct bench {
     ps_mem *mem;
     ps_schema *schema;
@@ -103,14 +103,15 @@ static void begin(bench *b, int32_t parts, int64_t room)
         CHECK_OK(ps_task_add(b->task, &both[i]->base, NULL));
     }
     ps_task_exit *way_out;
-    ps_operator *sink;
+    ps_operator *exchange;
     CHECK_OK(ps_task_add_exit(b->task, 1, &way_out, NULL));
     way_out->outbox.targets[0].ring = &b->out;
-    CHECK_OK(ps_sink_create(b->mem, b->schema, &way_out->outbox, &sink, NULL));
-    CHECK_OK(ps_task_add(b->task, sink, NULL));
-    way_out->op = sink;
+    CHECK_OK(
+        ps_exchange_create(b->mem, b->schema, NULL, 0, NULL, &way_out->outbox, &exchange, NULL));
+    CHECK_OK(ps_task_add(b->task, exchange, NULL));
+    way_out->op = exchange;
     b->first.base.next = &b->second.base;
-    b->second.base.next = sink;
+    b->second.base.next = exchange;
 }
 
 static void end(bench *b)
