@@ -7,15 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from pystream.connectors.sql import (
-    check_filled,
-    check_names,
-    need_name,
-    no_unique_index,
-    quoted,
-    upsert_clause,
-)
-from pystream.connectors.staged import StagedSink, need_extra
+from pystream.connectors.sql import SqlSink, quoted, upsert_clause
+from pystream.connectors.staged import need_extra
 from pystream.errors import InvalidError, SchemaError
 
 __all__ = ["DuckdbSink"]
@@ -34,7 +27,7 @@ _TABLE = """SELECT table_oid FROM duckdb_tables() WHERE database_name = current_
     AND table_name = ? AND schema_name = coalesce(?, current_schema())"""
 
 
-class DuckdbSink(StagedSink):
+class DuckdbSink(SqlSink):
     """Appends to, or upserts into, a table of a database file; made if missing.
 
     DuckDB lets one process at a time have a file open for writing. The sink opens it for each
@@ -54,11 +47,11 @@ class DuckdbSink(StagedSink):
         self.path = os.fspath(path)
         if self.path in ("", ":memory:"):
             raise InvalidError(f"{self.verb} wants the path of a file; ':memory:' is gone at once")
-        *schema, name = need_name(table, "table", self.verb).split(".", 1)
+        super().__init__(self.path, table, key)
+        *schema, name = self.table.split(".", 1)
         self._found_by = [name, schema[0] if schema else None]
         self._table = ".".join(quoted(part) for part in (*schema, name))
         self._insert = ""
-        super().__init__(f"{self.path} {table}", key)
 
     def stored_type(self, type: Any) -> Any:
         import pyarrow as pa
@@ -79,8 +72,7 @@ class DuckdbSink(StagedSink):
             described = connection.execute("DESCRIBE SELECT * FROM pystream_rows").fetchall()
             types = {name: type for name, type, *_ in described}
             lines = [f"{quoted(name)} {type}" for name, type in types.items()]
-            if self.key:
-                lines.append(f"PRIMARY KEY ({', '.join(map(quoted, self.key))})")
+            lines += self.primary_key()
             connection.execute(f"CREATE TABLE IF NOT EXISTS {self._table} ({', '.join(lines)})")
             self._check(connection, types)
         names = ", ".join(map(quoted, schema.names))
@@ -96,17 +88,15 @@ class DuckdbSink(StagedSink):
         (oid,) = connection.execute(_TABLE, self._found_by).fetchone()
         rows = connection.execute(_COLUMNS, [oid]).fetchall()
         types = {name: type for name, type, _ in rows}
-        check_names(self.name, list(wanted), types)
-        check_filled(self.name, list(wanted), [name for name, _, needed in rows if needed])
+        unique = [columns for (columns,) in connection.execute(_UNIQUE, [oid]).fetchall()]
+        needed = [name for name, _, must in rows if must]
+        self.check_table(list(wanted), types, needed, unique)
         for name, type in wanted.items():
             if types[name] != type:
                 raise SchemaError(
                     f"{self.name}: column {name!r} of the table is {types[name]}, the stream's "
                     f"goes into {type}: cast the column before the sink, or alter the table"
                 )
-        unique = [set(columns) for (columns,) in connection.execute(_UNIQUE, [oid]).fetchall()]
-        if self.key and set(self.key) not in unique:
-            raise no_unique_index(self.name, self.key)
 
     def recorded_epoch(self) -> int:
         with closing(self._connect()) as connection:

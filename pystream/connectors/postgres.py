@@ -7,15 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from pystream.connectors.columns import need_calendar
-from pystream.connectors.sql import (
-    check_filled,
-    check_names,
-    need_name,
-    no_unique_index,
-    quoted,
-    upsert_clause,
-)
-from pystream.connectors.staged import StagedSink, need_extra
+from pystream.connectors.sql import SqlSink, quoted, upsert_clause
+from pystream.connectors.staged import need_extra
 from pystream.errors import InvalidError, SchemaError, SinkError
 
 __all__ = ["PostgresSink"]
@@ -43,7 +36,7 @@ _WIDER = {
 _COPY_BYTES = 1 << 20
 
 
-class PostgresSink(StagedSink):
+class PostgresSink(SqlSink):
     """Appends to, or upserts into, a table; made if missing. Connects anew for every epoch."""
 
     verb = "write_postgres"
@@ -53,10 +46,9 @@ class PostgresSink(StagedSink):
     ) -> None:
         self._psycopg = need_extra("psycopg", "postgres", self.verb)
         self._conninfo = conninfo
-        self.table = need_name(table, "table", self.verb)
+        super().__init__(self._place(conninfo), table, key)
         self._table = ".".join(quoted(part) for part in table.split(".", 1))
         self._copy = self._upsert = self._select = ""
-        super().__init__(f"{self._place(conninfo)} {table}", key)
 
     def _place(self, conninfo: str) -> str:
         """Host and database of the connection string, never its password."""
@@ -123,15 +115,15 @@ class PostgresSink(StagedSink):
 
     def _table_sql(self, schema: Any) -> str:
         lines = [f"{quoted(field.name)} {_sql_type(field.type)}" for field in schema]
-        if self.key:
-            lines.append(f"PRIMARY KEY ({', '.join(map(quoted, self.key))})")
+        lines += self.primary_key()
         return f"CREATE TABLE IF NOT EXISTS {self._table} ({', '.join(lines)})"
 
     def _check(self, connection: Any, schema: Any) -> None:
         rows = connection.execute(_COLUMNS, (self._table,)).fetchall()
         types = {name: type for name, type, _ in rows}
-        check_names(self.name, schema.names, types)
-        check_filled(self.name, schema.names, [name for name, _, needed in rows if needed])
+        indexes = connection.execute(_UNIQUE, (self._table,)).fetchall()
+        needed = [name for name, _, must in rows if must]
+        self.check_table(schema.names, types, needed, [columns for (columns,) in indexes])
         for field in schema:
             wanted = str(_sql_type(field.type))
             found = types[field.name]
@@ -141,9 +133,6 @@ class PostgresSink(StagedSink):
                     f"is {field.type} and goes into {wanted}: cast the column before the sink, "
                     "or alter the table"
                 )
-        indexes = connection.execute(_UNIQUE, (self._table,)).fetchall()
-        if self.key and set(self.key) not in [set(columns) for (columns,) in indexes]:
-            raise no_unique_index(self.name, self.key)
 
     @contextmanager
     def _connect(self) -> Iterator[Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pystream.connectors.staged import StagedSink
 from pystream.errors import InvalidError, SchemaError
 
-__all__ = ["check_filled", "check_names", "need_name", "no_unique_index", "quoted", "upsert_clause"]
+__all__ = ["SqlSink", "need_name", "quoted", "upsert_clause"]
 
 
 def quoted(name: str) -> str:
@@ -43,31 +44,64 @@ def need_name(name: object, what: str, verb: str) -> str:
     return name
 
 
-def check_names(sink: str, columns: Sequence[str], present: Iterable[str]) -> None:
-    """Every column of the stream is in the table, spelled alike."""
-    names = list(present)
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise SchemaError(
-            f"{sink}: the table has no column {missing[0]!r}; it has: {', '.join(names)}. "
-            "Add it to the table, or select and rename the columns of the stream"
-        )
+class SqlSink(StagedSink):
+    """Appends to, or upserts into, a table of a database; made if missing.
 
+    Parameters
+    ----------
+    place
+        What errors call the database, without secrets.
+    table
+        Its table.
+    key
+        Columns by which rows replace earlier ones; None appends.
+    """
 
-def check_filled(sink: str, columns: Sequence[str], needed: Iterable[str]) -> None:
-    """Every column that the table must have a value for is in the stream."""
-    for name in needed:
-        if name not in columns:
+    def __init__(self, place: str, table: str, key: str | Sequence[str] | None) -> None:
+        self.table = need_name(table, "table", self.verb)
+        super().__init__(f"{place} {table}", key)
+
+    def primary_key(self) -> list[str]:
+        """The line of a new table that says its key; none without one."""
+        return [f"PRIMARY KEY ({', '.join(map(quoted, self.key))})"] if self.key else []
+
+    def check_table(
+        self,
+        columns: Sequence[str],
+        present: Iterable[str],
+        needed: Iterable[str],
+        unique: Iterable[Iterable[str]],
+    ) -> None:
+        """Refuse a table that cannot take the stream's columns.
+
+        Parameters
+        ----------
+        columns
+            Of the stream.
+        present
+            Columns of the table; each of the stream's must be there, spelled alike.
+        needed
+            Those that must have a value and have no default.
+        unique
+            The columns of each of its unique indexes.
+        """
+        names = list(present)
+        missing = [name for name in columns if name not in names]
+        if missing:
             raise SchemaError(
-                f"{sink}: column {name!r} of the table must not be null and has no default, and "
-                "the stream has no such column"
+                f"{self.name}: the table has no column {missing[0]!r}; it has: "
+                f"{', '.join(names)}. Add it to the table, or select and rename the columns of "
+                "the stream"
             )
-
-
-def no_unique_index(sink: str, key: Sequence[str]) -> SchemaError:
-    """The error of a table whose rows cannot be found by the key."""
-    names = ", ".join(key)
-    return SchemaError(
-        f"{sink}: upserts by ({names}) need a primary key or a unique index on exactly these "
-        f"columns: CREATE UNIQUE INDEX ON the table ({names})"
-    )
+        for name in needed:
+            if name not in columns:
+                raise SchemaError(
+                    f"{self.name}: column {name!r} of the table must not be null and has no "
+                    "default, and the stream has no such column"
+                )
+        if self.key and set(self.key) not in [set(index) for index in unique]:
+            key = ", ".join(self.key)
+            raise SchemaError(
+                f"{self.name}: upserts by ({key}) need a primary key or a unique index on exactly "
+                f"these columns: CREATE UNIQUE INDEX ON the table ({key})"
+            )

@@ -9,15 +9,7 @@ from contextlib import closing
 from itertools import repeat
 from typing import Any
 
-from pystream.connectors.sql import (
-    check_filled,
-    check_names,
-    need_name,
-    no_unique_index,
-    quoted,
-    upsert_clause,
-)
-from pystream.connectors.staged import StagedSink
+from pystream.connectors.sql import SqlSink, quoted, upsert_clause
 from pystream.errors import InvalidError
 
 __all__ = ["SqliteSink"]
@@ -29,7 +21,7 @@ _TABLE_COLUMNS = 'SELECT name, "notnull", dflt_value FROM pragma_table_info(?)'
 _RECORD = "INSERT OR REPLACE INTO pystream_epochs VALUES (?, ?, ?)"
 
 
-class SqliteSink(StagedSink):
+class SqliteSink(SqlSink):
     """Appends to, or upserts into, a table of a database file; made if missing."""
 
     verb = "write_sqlite"
@@ -45,10 +37,9 @@ class SqliteSink(StagedSink):
         self.path = os.fspath(path)
         if self.path == ":memory:":
             raise InvalidError(f"{self.verb} wants the path of a file; ':memory:' is gone at once")
-        self.table = need_name(table, "table", self.verb)
         self._timeout_s = timeout_s
         self._insert = ""
-        super().__init__(f"{self.path} {table}", key)
+        super().__init__(self.path, table, key)
 
     def stored_type(self, type: Any) -> Any:
         import pyarrow as pa
@@ -86,33 +77,27 @@ class SqliteSink(StagedSink):
             + (" NOT NULL" if field.name in self.key else "")
             for field in schema
         ]
-        if self.key:
-            lines.append(f"PRIMARY KEY ({', '.join(map(quoted, self.key))})")
+        lines += self.primary_key()
         return f"CREATE TABLE IF NOT EXISTS {quoted(self.table)} ({', '.join(lines)})"
 
     def _check(self, connection: sqlite3.Connection, schema: Any) -> None:
         """Columns by name, as SQLite does not hold values to types; and the key's index."""
         rows = connection.execute(_TABLE_COLUMNS, (self.table,)).fetchall()
-        check_names(self.name, schema.names, [name for name, _, _ in rows])
         needed = [name for name, not_null, default in rows if not_null and default is None]
-        check_filled(self.name, schema.names, needed)
-        if self.key and not self._has_index(connection):
-            raise no_unique_index(self.name, self.key)
+        unique = self._unique(connection)
+        self.check_table(schema.names, [name for name, _, _ in rows], needed, unique)
 
-    def _has_index(self, connection: sqlite3.Connection) -> bool:
-        primary = connection.execute(
-            "SELECT name FROM pragma_table_info(?) WHERE pk", (self.table,)
-        )
-        if {row[0] for row in primary} == set(self.key):
-            return True
+    def _unique(self, connection: sqlite3.Connection) -> list[list[str]]:
+        """The columns of the primary key and of each unique index."""
+        primary = "SELECT name FROM pragma_table_info(?) WHERE pk"
+        found = [[name for (name,) in connection.execute(primary, (self.table,))]]
         indexes = connection.execute(
             'SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial', (self.table,)
         )
         for (index,) in indexes.fetchall():
             columns = connection.execute("SELECT name FROM pragma_index_info(?)", (index,))
-            if {row[0] for row in columns} == set(self.key):
-                return True
-        return False
+            found.append([name for (name,) in columns])
+        return found
 
     def recorded_epoch(self) -> int:
         with closing(self._connect()) as connection:
