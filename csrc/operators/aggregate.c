@@ -489,6 +489,13 @@ static ps_status on_end(ps_operator *op, ps_error *err)
     return ps_emit_end(op, err);
 }
 
+static ps_status restore_state(ps_operator *op, ps_batch *state, ps_error *err)
+{
+    const ps_status status = aggregate_restore(op, state, err);
+    update_stats((aggregate *)op);
+    return status;
+}
+
 static void close_aggregate(ps_operator *op)
 {
     aggregate *self = (aggregate *)op;
@@ -534,7 +541,7 @@ static const ps_operator_calls CALLS = {
     .freeze = aggregate_freeze,
     .copy = aggregate_copy,
     .state_schema = aggregate_state_schema,
-    .restore = aggregate_restore,
+    .restore = restore_state,
     .close = close_aggregate,
 };
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -73,17 +74,31 @@ class Checkpoint:
     def pieces(self, operator: str) -> Iterator[pa.RecordBatch]:
         """The state of one operator: full files first, then increments, oldest first.
 
+        Files of one epoch are of different key groups and take turns: shards that restore them are
+        busy at the same time.
+
         Raises
         ------
         CorruptDataError
             A file is not what was written. Raised before anything of the damaged block is handed
             out; what came before it was verified.
         """
-        for file in self.files:
-            if file.operator == operator:
-                yield from self.read(file)
+        files = [file for file in self.files if file.operator == operator]
+        for _, together in itertools.groupby(files, lambda file: (file.kind, file.epoch)):
+            reading = [self.read(file) for file in together]
+            try:
+                while reading:
+                    for reader in tuple(reading):
+                        piece = next(reader, None)
+                        if piece is None:
+                            reading.remove(reader)
+                        else:
+                            yield piece
+            finally:
+                for reader in reading:
+                    reader.close()
 
-    def read(self, file: StateFile) -> Iterator[pa.RecordBatch]:
+    def read(self, file: StateFile) -> Generator[pa.RecordBatch, None, None]:
         """The batches of one of its files, verified."""
         name = f"{self._storage.url}/{file.name}"
         try:

@@ -10,11 +10,13 @@ the last segment before it belongs to its epoch.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from pystream._native.arrow import Batch, BatchList, Memory
@@ -266,16 +268,25 @@ class Driver:
     def restore(self, pieces: Callable[[str], Iterator[Any]]) -> None:
         """Give every operator its state back, before `open`; pieces: of an operator's key.
 
-        Each piece goes to all shards at the same time, in a thread each.
+        Each piece goes to all shards, in order, in a thread each. A piece mostly belongs to one of
+        them, so some are under way at a time.
         """
-        shards = range(self.parallelism)
-        with ThreadPoolExecutor(self.parallelism, f"{self._name}-restore") as pool:
+        given: deque[list[Future[None]]] = deque()
+        with contextlib.ExitStack() as stack:
+            pools = [
+                stack.enter_context(ThreadPoolExecutor(1, f"{self._name}-restore-{shard}"))
+                for shard in range(self.parallelism)
+            ]
             for segment in self.segments:
                 for operator in segment.spec.stateful:
                     for piece in pieces(operator.key):
                         batch = Batch.from_arrow(piece, self.memory)
                         give = functools.partial(segment.engine.restore, operator.number, batch)
-                        list(pool.map(give, shards))
+                        given.append([pool.submit(give, n) for n, pool in enumerate(pools)])
+                        if len(given) > 2 * self.parallelism:
+                            _wait_for(given.popleft())
+            for futures in given:
+                _wait_for(futures)
 
     def tell_committed(self, positions: Mapping[str, Mapping[str, Position]]) -> None:
         """Let the sources know of a decided checkpoint. From any thread."""
@@ -421,6 +432,11 @@ def run_to_end(driver: Driver, output_rows: int) -> Iterator[None]:
         if not driver.step(output_rows):
             driver.wait()
         yield
+
+
+def _wait_for(futures: list[Future[None]]) -> None:
+    for future in futures:
+        future.result()
 
 
 def _seconds_left(until_s: float | None) -> float | None:

@@ -456,3 +456,19 @@ def test_state_files_are_plain_arrow(tmp_path):
         b"pystream.key_groups": b"0-1024",
         b"pystream.kind": b"full",
     }
+
+
+def test_files_of_one_epoch_take_turns_and_later_epochs_come_later(tmp_path):
+    store = store_at(tmp_path)
+    halves = [range(512), range(512, 1024)]
+    for epoch in (1, 2):
+        with store.begin(epoch, full=epoch == 1) as writer:
+            for half, groups in enumerate(halves):
+                for number in range(3 - half):
+                    writer.add("agg", groups, rows(1000 * epoch + 100 * half + number))
+            checkpoint = writer.commit(positions={})
+    found = [batch["n.count"][0].as_py() for batch in checkpoint.pieces("agg")]
+    assert found == [1000, 1100, 1001, 1101, 1002, 2000, 2100, 2001, 2101, 2002]
+    left = checkpoint.pieces("agg")
+    next(left)
+    left.close()  # with both files open
