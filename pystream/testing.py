@@ -95,7 +95,7 @@ def _run(
         passed = written = last
         while not (passed and written):
             engine.drive(0, None, _ALL_ROWS, 0, _WAIT_NS)
-            passed |= engine.poll(results)[1] is not None
+            passed |= engine.poll(results)[0] is not None
             written |= _take_state(engine, pieces)
         while last and engine.drive(0, None, _ALL_ROWS, 0, _WAIT_NS) != _DONE:
             engine.poll(results)

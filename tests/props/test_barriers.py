@@ -40,7 +40,7 @@ class Life:
     def drive(self, times):
         for _ in range(times):
             self.engine.drive(0, None, 3, 0, 0)
-            assert self.engine.poll(self.results)[1] is None
+            assert self.engine.poll(self.results)[0] is None
 
     def barrier(self, epoch, full):
         """The state of a barrier and the rows before it."""
@@ -48,7 +48,7 @@ class Life:
         pieces, passed, written = [], False, False
         while not (passed and written):
             self.engine.drive(0, None, ALL_ROWS, 0, WAIT_NS)
-            passed |= self.engine.poll(self.results)[1] == epoch
+            passed |= self.engine.poll(self.results)[0] == epoch
             while not written and (piece := self.engine.next_state(0)) is not None:
                 written = piece == "end"
                 if not written:

@@ -121,7 +121,7 @@ class Subject:
         epoch = None
         while True:
             reached = self.engine.drive(0, None, 1 << 40, 0, 20_000_000)
-            _, epoch, _ = self.engine.poll(self.results)
+            epoch, _ = self.engine.poll(self.results)
             if epoch is not None or reached == until:
                 return epoch
 

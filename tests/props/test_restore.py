@@ -99,7 +99,7 @@ def test_state_is_plain_arrow():
     epoch = None
     while epoch is None:
         engine.drive(0, None, 1000, 0, 1_000_000)
-        _, epoch, _ = engine.poll(out)
+        epoch, _ = engine.poll(out)
     assert epoch == 7
     pieces = []
     while (piece := engine.next_state(0)) != "end":

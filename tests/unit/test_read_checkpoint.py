@@ -126,7 +126,7 @@ def test_the_state_of_an_engine(store, tmp_path):
     out, epoch = BatchList(memory, segment.schema), None
     while epoch is None:
         engine.drive(0, None, 1000, 0, 1_000_000)
-        _, epoch, _ = engine.poll(out)
+        epoch, _ = engine.poll(out)
     keys = {operator.number: operator.key for operator in segment.stateful}
     with store.begin(1) as writer:
         while (piece := engine.next_state(0)) != "end":
