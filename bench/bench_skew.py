@@ -1,4 +1,4 @@
-"""One key with 0, 50 or 90% of the rows among 1 M others, and 100 keys, on two shards.
+"""One key with 0, 50 or 90% of the rows among 1 M others, 100 keys, 100 texts; on two shards.
 
 Rows as they are beside totals of rows before the exchange (`PYSTREAM_PREAGGREGATE`), in turns.
 """
@@ -15,11 +15,12 @@ import pytest
 from bench.measure import Measure
 
 BATCH_ROWS = 65_536
-KEYS = {"uniform": 0.0, "hot 50%": 0.5, "hot 90%": 0.9, "100 keys": None}
+KEYS = {"uniform": 0.0, "hot 50%": 0.5, "hot 90%": 0.9, "100 keys": None, "100 texts": None}
 
 
-def make(rows: int, share: float | None) -> list[pa.RecordBatch]:
-    """Whole numbers of one key in so many of the rows; None: of 100 keys."""
+def make(rows: int, name: str) -> list[pa.RecordBatch]:
+    """Whole numbers of one key in a share of the rows, or of 100 keys."""
+    share = KEYS[name]
     rng = np.random.default_rng(1)
     if share is None:
         keys = rng.integers(0, 100, rows)
@@ -28,7 +29,9 @@ def make(rows: int, share: float | None) -> list[pa.RecordBatch]:
     table = pa.table(
         {
             "ts": pa.array(np.arange(rows) // 10, pa.timestamp("us")),
-            "key": keys,
+            "key": pa.array([f"campaign {k}" for k in range(100)]).take(pa.array(keys))
+            if name == "100 texts"
+            else keys,
             "value": rng.integers(0, 1_000, rows),
         }
     )
@@ -54,7 +57,7 @@ def bench_skew(
     """Best of five turns, and the CPU time of all threads in it."""
     ps = pytest.importorskip("pystream", exc_type=ImportError)
     rows = min(bench_rows, 10_000_000)
-    batches = make(rows, KEYS[name])
+    batches = make(rows, name)
     best: dict[str, tuple[float, float]] = {}
     for _ in range(5):
         for mode in ("never", "auto"):

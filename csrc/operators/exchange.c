@@ -251,9 +251,10 @@ static ps_pre_plan choose(exchange_operator *op, const ps_batch *batch, int64_t 
     }
     for (int32_t i = 0; i < op->outbox->target_count; i++) {
         ps_ring *const ring = op->outbox->targets[i].ring;
-        op->behind[i] = ring != NULL && ps_ring_has_enough(ring);
+        op->behind[i] =
+            ring != NULL && (ps_ring_has_enough(ring) || !ps_ring_has_room(ring, PS_MESSAGE_BATCH));
     }
-    return ps_pre_choice_plan(op->choice, rows);
+    return ps_pre_choice_plan(op->choice, rows, ps_deal_fits(batch, op->wanted));
 }
 
 static ps_status on_batch(ps_operator *self, ps_batch *batch, ps_selection *selection,

@@ -131,7 +131,7 @@ void ps_pre_choice_sample(ps_pre_choice *choice, const uint64_t *hashes, int64_t
     choice->phase = (int32_t)(i - count);
 }
 
-ps_pre_plan ps_pre_choice_plan(ps_pre_choice *choice, int64_t rows)
+ps_pre_plan ps_pre_choice_plan(ps_pre_choice *choice, int64_t rows, bool copied)
 {
     if (choice->mode != PS_PRE_AUTO) {
         return choice->plan;
@@ -142,7 +142,7 @@ ps_pre_plan ps_pre_choice_plan(ps_pre_choice *choice, int64_t rows)
     if (choice->sampled >= PS_PRE_SAMPLES) {
         decide(choice, rows);
     }
-    bool behind = choice->plan == PS_PRE_ALL;
+    bool behind = choice->plan == PS_PRE_ALL && copied;
     for (int32_t i = 0; i < choice->target_count; i++) {
         behind |= choice->behind[i];
     }

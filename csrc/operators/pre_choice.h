@@ -1,11 +1,12 @@
 /* pre_choice.h -- which rows of an exchange are worth adding up before they travel.
  *
- * Adding up gives work of the shards to the sender. Few keys: that is less work in all. A hot key
- * among many others: only the queue to that key's shard gets shorter, so it is for a shard
- * that is behind (its ring has as many rows as keep it busy). A sample of key hashes, one row of
- * 61, tells which it is:
+ * Adding up gives work of the shards to the sender. Few keys of rows that would be copied for
+ * their shards: that is less work in all, and hardly more for the sender. Rows that travel
+ * uncopied, and a hot key among many others, are for a shard that is behind (its ring has as many
+ * rows as keep it busy): then the sender has time. A sample of key hashes, one row of 61, tells
+ * which it is:
  *
- *   few keys for the rows of a batch      ALL    every row
+ *   few keys for the rows of a batch      ALL    every row; uncopied ones while a shard is behind
  *   else, some keys weigh on their shard  HOT    the rows of those keys, by hash, while their shard
  *                                                is behind; the others travel
  *   else                                  NONE
@@ -60,8 +61,9 @@ PS_MUST_CHECK ps_status ps_pre_mode_wished(ps_pre_mode *mode, ps_error *err);
 /* choice: zeroed. behind: a flag a target, kept by the caller and set before each plan. */
 void ps_pre_choice_init(ps_pre_choice *choice, ps_pre_mode mode, bool *behind,
                         int32_t target_count);
-/* For a batch of that many rows, about to come: decides when the sample is large enough. */
-ps_pre_plan ps_pre_choice_plan(ps_pre_choice *choice, int64_t rows);
+/* For a batch of that many rows, about to come: decides when the sample is large enough. copied:
+ * each shard would get a copy of its rows. */
+ps_pre_plan ps_pre_choice_plan(ps_pre_choice *choice, int64_t rows, bool copied);
 /* HOT: gives the rows of hot keys whose target is behind the target `hot`; returns their number. */
 int64_t ps_pre_choice_mark(const ps_pre_choice *choice, const uint64_t *hashes, int64_t count,
                            uint16_t hot, uint16_t *targets);

@@ -243,6 +243,57 @@ static void full_rings_stop_the_input(void)
     flow_end(mem);
 }
 
+/* Takes what the shards have left, while they run: the one key has all rows, on one shard. */
+static int64_t take_hot_keys(ps_engine *engine)
+{
+    int64_t taken = 0;
+    for (int32_t i = 0; i < ps_engine_metrics_count(engine); i++) {
+        ps_batch *const batch = ps_engine_take_hot_keys(engine, i);
+        if (batch != NULL) { /* key | .samples | .of */
+            CHECK_EQ(batch->length, 1);
+            CHECK_EQ(flow_values(batch, 0)[0], 0);
+            CHECK(flow_values(batch, 1)[0] >= 256);
+            CHECK_EQ(flow_values(batch, 1)[0], flow_values(batch, 2)[0]);
+            ps_batch_release(batch);
+            taken++;
+        }
+    }
+    return taken;
+}
+
+static void hot_keys_are_told_while_shards_run(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_plan *plan;
+    ps_engine *engine;
+    flow_shard shards[SHARDS_MAX];
+    flow_results *const results = calloc(1, sizeof(*results));
+    CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
+    CHECK_OK(ps_engine_create(plan, mem, 2, false, &engine, NULL));
+    ps_plan_release(plan);
+    flow_stream rows = {.total = 1000000, .each = 1000, .keys = 1, .fail_at = -1};
+    ArrowArrayStream stream;
+    flow_stream_open(&stream, &rows);
+    ArrowArrayStream *given = &stream;
+    int64_t taken = 0;
+    flow_start(engine, shards);
+    ps_drive_state state = PS_DRIVE_MORE;
+    while (state != PS_DRIVE_DONE) {
+        CHECK_OK(ps_engine_drive(engine, 0, given, 2000, 1, 1000000, &state, NULL));
+        if (state == PS_DRIVE_SOURCE_END) {
+            CHECK_OK(ps_engine_finish_input(engine, 0, NULL));
+            given = NULL;
+        }
+        flow_poll(engine, results);
+        taken += take_hot_keys(engine);
+    }
+    flow_join(engine, shards);
+    CHECK(taken + take_hot_keys(engine) > 0);
+    ps_engine_release(engine);
+    free(results);
+    flow_end(mem);
+}
+
 /* Half the input, a barrier, the state into a fresh engine of another size, the other half. */
 static void run_restored(int32_t shards_before, int32_t shards_after)
 {
@@ -532,6 +583,7 @@ int main(void)
     RUN(rows_pass_a_plain_plan_in_order);
     RUN(a_union_waits_for_its_slowest_input);
     RUN(full_rings_stop_the_input);
+    RUN(hot_keys_are_told_while_shards_run);
     RUN(state_restores_into_any_shard_count);
     RUN(a_failing_stream_leaves_the_engine_sound);
     RUN(wrong_calls_are_refused);

@@ -299,6 +299,60 @@ static void totals_stand_for_their_rows(void)
     CHECK_EQ(unsetenv("PYSTREAM_PREAGGREGATE"), 0);
 }
 
+/* ---- a hot key and a shard that is behind ---- */
+
+/* Rows of keys that come once, but for every second one, which is key 7. */
+static ps_message skewed_rows(ps_mem *mem, int64_t first)
+{
+    const int64_t rows = PS_BATCH_ROWS_MAX;
+    const ps_message message = {.kind = PS_MESSAGE_BATCH,
+                                .batch = flow_batch(mem, rows, first + 8, INT64_MAX)};
+    int64_t *const keys = (int64_t *)(uintptr_t)flow_values(message.batch, 0);
+    for (int64_t i = 0; i < rows; i += 2) {
+        keys[i] = 7;
+    }
+    return message;
+}
+
+/* Only while the shard that owns it has enough to do are its rows added up. */
+static void a_hot_key_is_added_up_while_its_shard_is_behind(void)
+{
+    desk d;
+    ps_expr *expr;
+    int32_t node;
+    CHECK_EQ(unsetenv("PYSTREAM_PREAGGREGATE"), 0);
+    begin(&d, 2);
+    CHECK_OK(ps_expr_create(d.mem, &expr, NULL));
+    CHECK_OK(ps_expr_column(expr, "key", &node, NULL));
+    CHECK_OK(ps_expr_column(expr, "value", &node, NULL));
+    CHECK_OK(add_up(&d, expr, NULL));
+    const int32_t owner = owner_of(7, 2);
+    for (int32_t round = 0; round < 4; round++) { /* behind: none yet, the other, the owner, none */
+        ps_ring ring;
+        ps_ring *const old = d.outbox.targets[owner].ring;
+        CHECK(old == NULL);
+        CHECK_OK(ps_ring_init(&ring, d.mem, 16, 1 << 20, NULL, NULL, NULL));
+        ring.row_low = 1;
+        ring.rows_pushed = 1; /* as if a batch lay in it */
+        const int32_t slow = round == 1 ? 1 - owner : owner;
+        if (round == 1 || round == 2) {
+            d.outbox.targets[slow].ring = &ring;
+        }
+        ps_message message = skewed_rows(d.mem, round * PS_BATCH_ROWS_MAX);
+        const int64_t shipped = ps_stat_get(&d.op->stats.rows_shipped);
+        CHECK_OK(ps_deliver(d.op, &message, NULL));
+        const int64_t sent = ps_stat_get(&d.op->stats.rows_shipped) - shipped;
+        CHECK_EQ(sent, round == 2 ? PS_BATCH_ROWS_MAX / 2 + 1 : PS_BATCH_ROWS_MAX);
+        ps_message_clear(&message);
+        d.outbox.targets[slow].ring = NULL;
+        ps_ring_fini(&ring);
+        (void)take_all(&d);
+    }
+    CHECK_EQ(ps_stat_get(&d.op->stats.rows_out), 4 * (int64_t)PS_BATCH_ROWS_MAX);
+    ps_expr_destroy(expr);
+    end(&d);
+}
+
 int main(void)
 {
     RUN(every_row_goes_once_to_its_owner);
@@ -306,6 +360,7 @@ int main(void)
     RUN(without_keys_everything_goes_to_the_one);
     RUN(all_but_batches_go_to_every_target);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
+    RUN(a_hot_key_is_added_up_while_its_shard_is_behind);
     RUN(totals_stand_for_their_rows);
     RUN(shards_split_the_key_groups_evenly);
     return 0;

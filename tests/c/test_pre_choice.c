@@ -37,11 +37,25 @@ static void few_keys_are_all_added_up(void)
     rng random = {1};
     for (int64_t keys = 1; keys <= 1000; keys *= 10) {
         begin(PS_PRE_AUTO, false);
-        CHECK_EQ(ps_pre_choice_plan(&choice, BATCH), PS_PRE_NONE); /* nothing known */
+        CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, true), PS_PRE_NONE); /* nothing known */
         sample(keys, 0, &random);
-        CHECK_EQ(ps_pre_choice_plan(&choice, 1000), PS_PRE_NONE); /* a small batch */
-        CHECK_EQ(ps_pre_choice_plan(&choice, BATCH), PS_PRE_ALL);
+        CHECK_EQ(ps_pre_choice_plan(&choice, 1000, true), PS_PRE_NONE); /* a small batch */
+        CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, true), PS_PRE_ALL);
     }
+}
+
+/* Those that are not copied only while a shard is behind. */
+static void few_keys_of_uncopied_rows(void)
+{
+    rng random = {6};
+    begin(PS_PRE_AUTO, false);
+    sample(100, 0, &random);
+    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, false), PS_PRE_NONE);
+    behind[1] = true;
+    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, false), PS_PRE_ALL);
+    behind[1] = false;
+    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, false), PS_PRE_NONE);
+    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, true), PS_PRE_ALL);
 }
 
 static void many_keys_travel(void)
@@ -51,7 +65,7 @@ static void many_keys_travel(void)
         begin(PS_PRE_AUTO, true);
         for (int i = 0; i < 10; i++) {
             sample(keys, 0, &random);
-            CHECK_EQ(ps_pre_choice_plan(&choice, BATCH), PS_PRE_NONE);
+            CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, true), PS_PRE_NONE);
         }
     }
 }
@@ -63,9 +77,9 @@ static void a_hot_key_is_told_from_the_others(void)
     uint64_t hashes[2] = {ps_hash_u64(0), ps_hash_u64(1)};
     begin(PS_PRE_AUTO, false);
     sample(1000000, 50, &random);
-    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH), PS_PRE_NONE);
+    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, true), PS_PRE_NONE);
     behind[0] = true;
-    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH), PS_PRE_HOT);
+    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, true), PS_PRE_HOT);
     uint16_t targets[2] = {0, 0};
     CHECK_EQ(ps_pre_choice_mark(&choice, hashes, 2, HOT, targets), 1);
     CHECK(targets[0] == HOT && targets[1] == 0);
@@ -73,7 +87,7 @@ static void a_hot_key_is_told_from_the_others(void)
     CHECK_EQ(ps_pre_choice_mark(&choice, hashes, 2, HOT, others), 0);
     CHECK(others[0] == 1 && others[1] == 1);
     sample(1000000, 5, &random); /* of two shards that is no weight */
-    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH), PS_PRE_NONE);
+    CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, true), PS_PRE_NONE);
 }
 
 static void what_does_not_pay_is_tried_less_and_less(void)
@@ -82,7 +96,7 @@ static void what_does_not_pay_is_tried_less_and_less(void)
     int64_t tries = 0;
     begin(PS_PRE_AUTO, false);
     for (int i = 0; i < 1000; i++) {
-        if (ps_pre_choice_plan(&choice, BATCH) == PS_PRE_ALL) {
+        if (ps_pre_choice_plan(&choice, BATCH, true) == PS_PRE_ALL) {
             tries++;
             ps_pre_choice_learn(&choice, BATCH, BATCH / 2);
         } else {
@@ -93,7 +107,7 @@ static void what_does_not_pay_is_tried_less_and_less(void)
     begin(PS_PRE_AUTO, false);
     sample(100, 0, &random);
     for (int i = 0; i < 10; i++) {
-        CHECK_EQ(ps_pre_choice_plan(&choice, BATCH), PS_PRE_ALL);
+        CHECK_EQ(ps_pre_choice_plan(&choice, BATCH, true), PS_PRE_ALL);
         ps_pre_choice_learn(&choice, BATCH, 100);
     }
 }
@@ -117,11 +131,11 @@ static void a_wish_is_a_wish(void)
     CHECK_EQ(unsetenv("PYSTREAM_PREAGGREGATE"), 0);
     begin(PS_PRE_ALWAYS, false);
     sample(1000000, 0, &random);
-    CHECK_EQ(ps_pre_choice_plan(&choice, 1), PS_PRE_ALL);
+    CHECK_EQ(ps_pre_choice_plan(&choice, 1, true), PS_PRE_ALL);
     ps_pre_choice_learn(&choice, 10, 10);
-    CHECK_EQ(ps_pre_choice_plan(&choice, 1), PS_PRE_ALL);
+    CHECK_EQ(ps_pre_choice_plan(&choice, 1, true), PS_PRE_ALL);
     begin(PS_PRE_HALF, false);
-    CHECK_EQ(ps_pre_choice_plan(&choice, 1), PS_PRE_HOT);
+    CHECK_EQ(ps_pre_choice_plan(&choice, 1, true), PS_PRE_HOT);
     const uint64_t hashes[3] = {2, 3, 5};
     uint16_t targets[3] = {0, 1, 1};
     CHECK_EQ(ps_pre_choice_mark(&choice, hashes, 3, HOT, targets), 2);
@@ -131,6 +145,7 @@ static void a_wish_is_a_wish(void)
 int main(void)
 {
     RUN(few_keys_are_all_added_up);
+    RUN(few_keys_of_uncopied_rows);
     RUN(many_keys_travel);
     RUN(a_hot_key_is_told_from_the_others);
     RUN(what_does_not_pay_is_tried_less_and_less);
