@@ -87,20 +87,25 @@ static ps_status rows_of_one(aggregate *self, const chunk *c, const uint32_t *gi
     return PS_OK;
 }
 
-/* seen: the slices that have rows, as bits. While none of them is frozen, marking is one loop. */
+/* seen: the slices that have rows, as bits. While all of them are to be marked and none is frozen,
+ * marking is one loop. */
 static ps_status touch_near(aggregate *self, const chunk *c, const uint32_t *gids,
                             const uint8_t *places, ps_slice *const *slices, uint32_t seen,
                             ps_error *err)
 {
     uint64_t *marks[NEAR_SLICES];
     uint32_t some[PS_CHUNK_ROWS];
-    bool frozen = false;
+    bool apart = false;
     for (uint32_t left = seen; left != 0; left &= left - 1) {
         const int place = __builtin_ctz(left);
         marks[place] = slices[place]->changed;
-        frozen |= slices[place]->frozen != PS_SLICE_LIVE;
+        apart |= slices[place]->frozen != PS_SLICE_LIVE;
+        if (slices[place]->fresh) {
+            apart = true;
+            seen &= ~(1u << place);
+        }
     }
-    if (!frozen) {
+    if (!apart) {
         for (int64_t i = 0; i < c->count; i++) {
             marks[places[i]][gids[i] >> 6] |= UINT64_C(1) << (gids[i] & 63);
         }

@@ -81,6 +81,7 @@ static ps_status place_rows(aggregate *self, const int64_t *slices, const uint32
     for (int64_t i = 0; i < count; i++) {
         if (slice == NULL || slice->index != slices[i]) {
             PS_TRY(ps_slice_obtain(&self->store, slices[i], &slice, err));
+            slice->fresh = false; /* its rows are in a snapshot already */
             PS_TRY(ps_slice_reach(&self->store, slice, capacity, err));
         }
         rows[i] = aggregate_row(self, slice, gids[i]);

@@ -138,6 +138,9 @@ ps_status ps_freeze_touch(ps_freeze *freeze, ps_slice *slice, const uint32_t *gi
 {
     PS_ASSERT(count <= PS_CHUNK_ROWS && slice->tracked);
     uint64_t *changed = slice->changed;
+    if (slice->fresh) {
+        return PS_OK;
+    }
     if (slice->frozen == PS_SLICE_LIVE) {
         for (int64_t i = 0; i < count; i++) {
             changed[gids[i] >> 6] |= UINT64_C(1) << (gids[i] & 63);
@@ -192,7 +195,8 @@ ps_status ps_freeze_begin(ps_freeze *freeze, bool all, ps_error *err)
         uint64_t *clear = slice->before;
         slice->before = slice->changed;
         slice->changed = clear;
-        slice->frozen = all ? PS_SLICE_FROZEN_ALL : PS_SLICE_FROZEN_CHANGED;
+        slice->frozen = all || slice->fresh ? PS_SLICE_FROZEN_ALL : PS_SLICE_FROZEN_CHANGED;
+        slice->fresh = false;
         slice->read = 0;
         freeze->slices[i] = slice;
     }

@@ -4,6 +4,8 @@
  *            before    the same for the time before it: what an increment is made of
  *   log      rows of the freeze as they were, saved before their first change
  *
+ * A slice made since the last freeze has changed as a whole, so its rows are not marked: windows
+ * that open and close between two freezes pay nothing.
  * begin swaps the two bitmaps of each slice, so it costs the same for a thousand rows and for a
  * hundred million. From then on a row is read where it stands as long as `changed` is clear, and
  * from the log when it was set: touch, called before rows change, sees to that. A slice that

@@ -211,7 +211,7 @@ ps_status ps_slice_obtain(ps_slice_store *store, int64_t index, ps_slice **out, 
     if (slice == NULL) {
         return ps_mem_refused(store->mem, sizeof *slice, "a slice", err);
     }
-    slice->tracked = store->tracks;
+    slice->tracked = slice->fresh = store->tracks;
     const int64_t at = lower_bound(store, index);
     memmove(&store->slices[at + 1], &store->slices[at],
             (size_t)(store->count - at) * sizeof(ps_slice *));

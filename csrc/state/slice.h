@@ -34,6 +34,7 @@ typedef struct ps_slice {
     ps_arena strings;
     /* changes of a tracked slice: a bit a row */
     bool tracked;
+    bool fresh;         /* made since the last freeze: all rows have changed, none is marked */
     uint64_t *changed;  /* since the last freeze */
     uint64_t *before;   /* between the last two freezes; clear where they have been read out */
     int64_t mark_words; /* of each, both in one allocation */
