@@ -469,6 +469,7 @@ class Stream:
         ----------
         conninfo
             ``"postgresql://user:password@host:5432/database"`` or ``"host=... dbname=..."``.
+            A server is waited for 10 seconds, unless it says another ``connect_timeout``.
         table
             The table, or ``"schema.table"``; rows and the number of their epoch go there in one
             transaction.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,7 @@ _WIDER = {
     "text": {"character varying"},
 }
 _COPY_BYTES = 1 << 20
+_CONNECT_TIMEOUT_S = 10  # libpq waits as long as the kernel tries, which is minutes
 
 
 class PostgresSink(SqlSink):
@@ -47,6 +49,9 @@ class PostgresSink(SqlSink):
         self._psycopg = need_extra("psycopg", "postgres", self.verb)
         self._conninfo = conninfo
         super().__init__(self._place(conninfo), table, key)
+        given = self._psycopg.conninfo.conninfo_to_dict(conninfo)
+        chosen = "connect_timeout" in given or "PGCONNECT_TIMEOUT" in os.environ
+        self._timeout = {} if chosen else {"connect_timeout": _CONNECT_TIMEOUT_S}
         self._table = ".".join(quoted(part) for part in table.split(".", 1))
         self._copy = self._upsert = self._select = ""
 
@@ -137,7 +142,9 @@ class PostgresSink(SqlSink):
     @contextmanager
     def _connect(self) -> Iterator[Any]:
         """A connection for one transaction: committed at the end, else the server undoes it."""
-        connection = self._psycopg.connect(self._conninfo, application_name="pystream")
+        connection = self._psycopg.connect(
+            self._conninfo, application_name="pystream", **self._timeout
+        )
         try:
             yield connection
             connection.commit()

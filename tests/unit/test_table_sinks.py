@@ -215,6 +215,28 @@ def test_a_password_is_never_shown(tmp_path):
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("more", "environment", "waits"),
+    [("", {}, 10), (" connect_timeout=3", {}, "3"), ("", {"PGCONNECT_TIMEOUT": "4"}, None)],
+)
+def test_a_server_is_not_waited_for_long(tmp_path, monkeypatch, more, environment, waits):
+    """None: libpq takes what the environment says."""
+    psycopg = pytest.importorskip("psycopg")
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    asked = []
+
+    def connect(conninfo, **options):
+        asked.append(psycopg.conninfo.conninfo_to_dict(conninfo, **options))
+        raise psycopg.OperationalError("nobody there")
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    with pytest.raises(SinkError, match="cannot be opened"):
+        opened(PostgresSink(f"host=db dbname=shop{more}", "t"), ROWS.schema, tmp_path)
+    assert asked[0].get("connect_timeout") == waits
+
+
 def test_a_server_that_goes_away(tmp_path):
     """The error names the target; the job is restarted, and the epoch is there once."""
     psycopg = pytest.importorskip("psycopg")
