@@ -121,27 +121,16 @@ class Staging:
 
 
 class _Piece:
-    """A piece being written: a file object for pyarrow that counts and sums what passes."""
-
-    closed = False
+    """A piece being written."""
 
     def __init__(self, name: str, output: Output, schema: Any) -> None:
         import pyarrow as pa
 
         self._name = name
-        self._output = output
-        self._crc = 0
-        self._bytes = 0
         self._rows = 0
-        self._buffer = pa.BufferedOutputStream(pa.PythonFile(_Tap(self), mode="w"), 1 << 20)
+        self._tap = _Tap(output)
+        self._buffer = pa.BufferedOutputStream(pa.PythonFile(self._tap, mode="w"), 1 << 20)
         self._writer = pa.ipc.new_stream(self._buffer, schema)
-
-    def take(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        self._crc = checksum(view, self._crc)
-        self._bytes += len(view)
-        self._output.write(view)
-        return len(view)
 
     def write(self, table: Any) -> None:
         self._rows += table.num_rows
@@ -150,34 +139,49 @@ class _Piece:
     def close(self) -> dict[str, Any]:
         self._writer.close()
         self._buffer.flush()
-        self._output.close()
+        self._tap.output.close()
         return {
             "rows": self._rows,
             "file": self._name,
-            "bytes": self._bytes,
-            CHECKSUM: self._crc,
+            "bytes": self._tap.bytes,
+            CHECKSUM: self._tap.crc,
         }
 
     def discard(self) -> None:
-        self._output.discard()
+        self._tap.discard()
 
 
 class _Tap:
-    """What pyarrow asks of a Python file."""
+    """A file object for pyarrow that passes bytes on, counts them and sums them up.
+
+    It knows nothing of its piece: a circle that leads through pyarrow is never collected.
+    """
 
     closed = False
 
-    def __init__(self, piece: _Piece) -> None:
-        self._piece = piece
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.crc = 0
+        self.bytes = 0
+        self._discarded = False
 
     def write(self, data: Any) -> int:
-        return self._piece.take(data)
+        view = memoryview(data).cast("B")
+        if not self._discarded:  # pyarrow writes what its buffer holds when it lets go of it
+            self.crc = checksum(view, self.crc)
+            self.bytes += len(view)
+            self.output.write(view)
+        return len(view)
 
     def flush(self) -> None:
         pass
 
     def close(self) -> None:
         pass
+
+    def discard(self) -> None:
+        self._discarded = True
+        self.output.discard()
 
 
 def _check(source: Any, piece: dict[str, Any], name: str) -> None:
