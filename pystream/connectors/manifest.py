@@ -13,14 +13,15 @@ Epochs without rows have no line.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from pystream.errors import CorruptDataError, UnsupportedError
+from pystream.errors import CorruptDataError, SinkError, UnsupportedError
+from pystream.storage.flock import flock
 from pystream.storage.local import sync_directory
 
 __all__ = ["FOLDER", "Manifest", "listed_files"]
@@ -48,11 +49,13 @@ class Manifest:
         """Read it, and cut off a line that was not finished."""
         if not self.path.exists():
             return
-        with open(self.path, "rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with open(self.path, "rb+") as file, self._locked(file):
             self._read(file)
             file.truncate(self._size)
             os.fsync(file.fileno())
+
+    def _locked(self, file: Any) -> AbstractContextManager[None]:
+        return flock(file.fileno(), f"manifest {self.path}", SinkError)
 
     def _read(self, file: Any) -> None:
         file.seek(0)
@@ -66,8 +69,7 @@ class Manifest:
         """Add a line for an epoch, durably, unless it is there."""
         new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab+", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with open(self.path, "ab+", buffering=0) as file, self._locked(file):
             if os.fstat(file.fileno()).st_size != self._size:
                 self._read(file)  # another process of the job was here
                 file.truncate(self._size)

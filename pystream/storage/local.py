@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pystream.errors import InvalidError
+from pystream.errors import CheckpointError, InvalidError
 from pystream.storage.base import Lock, Output, Storage
+from pystream.storage.flock import flock
 
 __all__ = ["LocalStorage"]
 
@@ -189,8 +190,7 @@ def _version(status: os.stat_result) -> str:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with open(path, "ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with open(path, "ab") as file, flock(file.fileno(), str(path), CheckpointError):
         yield
 
 

@@ -8,13 +8,13 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from pystream._native.core import crc32c
 from pystream.errors import TopicError
+from pystream.storage.flock import flock
 from pystream.topic.format import SYNCED
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "write_synced",
 ]
 
-_LOCK_TIMEOUT_S = 30.0
 _MOST_PARTS = 512  # of one pwritev; IOV_MAX is 1024
 
 
@@ -49,32 +48,9 @@ def segments(folder: str) -> list[int]:
         return sorted(int(e.name[:20]) for e in entries if e.name.endswith(".log"))
 
 
-@contextlib.contextmanager
-def locked(descriptor: int) -> Iterator[None]:
-    """Hold the lock of a directory or file; others wait, but not for one that was stopped."""
-    _lock(descriptor)
-    try:
-        yield
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-def _lock(descriptor: int) -> None:
-    """Holders are quick, so waiting is a short sleep; a blocking call could not be given up."""
-    pause_s, waited_s = 20e-6, 0.0
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if waited_s >= _LOCK_TIMEOUT_S:
-                raise TopicError(
-                    f"another process has held a partition's lock for {_LOCK_TIMEOUT_S:g} s: is "
-                    "it stopped? Continue it, or kill it"
-                ) from None
-            time.sleep(pause_s)
-            waited_s += pause_s
-            pause_s = min(1.5 * pause_s, 2e-3)
+def locked(descriptor: int) -> contextlib.AbstractContextManager[None]:
+    """Hold the lock of a directory or file of a topic."""
+    return flock(descriptor, "a partition", TopicError)
 
 
 def write_all(descriptor: int, parts: Sequence[Any], position: int, path: str) -> None:
