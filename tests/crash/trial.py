@@ -24,6 +24,7 @@ ANY = "any moment"
 KILLED = -9
 _PARALLELISM = (3, 1, 2)
 _KILLS = 4  # of a trial
+_LOCK_HELD = ("database is locked", "another process has held the lock")
 _PAUSE_S = 0.012  # of each piece of input: about 120 of them
 _LEASE_S = 1.5
 _STARTUP_S = 0.6
@@ -277,9 +278,9 @@ def _take_over(trial: _Trial, first: Worker) -> None:
 
 
 def _need_lock_held(trial: _Trial, second: Worker) -> None:
-    """A database file that a sleeping process has locked is one reason not to take over."""
+    """A file that a sleeping process has locked is one reason not to take over."""
     failed = second.event("failed")
-    if failed is None or "database is locked" not in failed["text"]:
+    if failed is None or not any(words in failed["text"] for words in _LOCK_HELD):
         trial.need(second, FAILED, REFUSED)
 
 
@@ -341,11 +342,9 @@ def _need_words(worker: Worker, server: Any) -> None:
 def _need_last_epoch(worker: Worker) -> None:
     failed, epoch = worker.event("failed"), worker.epoch_of("ended")
     assert failed is not None
-    if f"epoch {epoch}" not in failed["text"]:
-        raise _Broken(
-            f"the error does not name epoch {epoch}, the last one that was decided: "
-            f"{failed['text']}"
-        )
+    named = f"epoch {epoch}" if epoch else "no epoch was decided"
+    if named not in failed["text"]:
+        raise _Broken(f"the error does not say '{named}': {failed['text']}")
 
 
 _FAULTS: dict[str, Callable[[_Trial, Any], None]] = {
