@@ -8,6 +8,7 @@ from pystream.checkpoint.lease import Lease
 from pystream.checkpoint.merge import merged_state, read_checkpoint
 from pystream.checkpoint.migration import MigrationPlan, compare
 from pystream.checkpoint.store import CheckpointStore
+from pystream.checkpoint.uses import UsePlan, match_uses
 from pystream.checkpoint.writer import CheckpointWriter
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "DamagedError",
     "Lease",
     "MigrationPlan",
+    "UsePlan",
     "compare",
+    "match_uses",
     "merged_state",
     "read_checkpoint",
 ]

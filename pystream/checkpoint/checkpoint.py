@@ -33,7 +33,9 @@ class Checkpoint:
     savepoint
         Its name if it is a savepoint.
     positions
-        Source, then partition, to the position after this epoch's input.
+        Use of a source, then partition, to the position after this epoch's input.
+    uses
+        Descriptions of the uses of sources.
     sink_token
         What the sink needs to finish this epoch's commit.
     operators
@@ -55,6 +57,7 @@ class Checkpoint:
         self.epoch = manifest.epoch
         self.savepoint = manifest.savepoint
         self.positions: Mapping[str, Mapping[str, Any]] = manifest.positions
+        self.uses: Sequence[Mapping[str, Any]] = manifest.uses
         self.sink_token = manifest.sink_token
         self.operators: Sequence[Mapping[str, Any]] = manifest.operators
         self.parallelism = manifest.parallelism

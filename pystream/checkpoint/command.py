@@ -12,6 +12,7 @@ from pystream.checkpoint.checkpoint import Checkpoint
 from pystream.checkpoint.merge import grouped, merged_state, row_keys
 from pystream.checkpoint.migration import compare
 from pystream.checkpoint.store import CheckpointStore
+from pystream.checkpoint.uses import match_uses
 from pystream.errors import CheckpointError, CorruptDataError
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def _diff(store: CheckpointStore, old: Checkpoint, new: Checkpoint) -> int:
             if was != now:
                 positions.append([source, partition, _json(was), _json(now)])
     _print(["source", "partition", "was", "is"], positions)
-    plan = compare(old.operators, new.operators)
+    follows = match_uses(old, new.uses, new.operators).follows
+    plan = compare(old.operators, new.operators, follows)
     if plan.changes:
         print(f"operators:\n{plan}\n")
     rows = []

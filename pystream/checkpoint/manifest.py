@@ -3,7 +3,8 @@
 ``checkpoints/000000000042.json`` is checkpoint 42, ``savepoints/NAME.json`` a savepoint; both are
 records (record.py) with these members:
 
-    ``format``       2; readers refuse other numbers. 1 called columns of state after aggregates
+    ``format``       3; readers refuse 1, which called columns of state after aggregates, and
+                     what is newer
     ``pystream``     version that wrote it
     ``job``          name of the job
     ``epoch``        number of the checkpoint; consecutive
@@ -12,7 +13,8 @@ records (record.py) with these members:
     ``instance``     which run of the job wrote it
     ``parallelism``  shards that wrote the state
     ``finished``     whether the input had ended
-    ``positions``    source -> partition -> position, any JSON
+    ``positions``    use of a source -> partition -> position, any JSON
+    ``uses``         of sources, described (uses.py); not in format 2
     ``sink_token``   what the sink's ``prepare`` answered, any JSON
     ``operators``    descriptors of the stateful operators (migration.py)
     ``files``        state files, in the order in which they are restored:
@@ -42,7 +44,8 @@ __all__ = [
     "encode_seal",
 ]
 
-FORMAT = 2
+FORMAT = 3
+_OLDEST = 2  # that is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Manifest:
     files: Sequence[StateFile]
     savepoint: str | None = None
     pystream: str = ""
+    uses: Sequence[Mapping[str, Any]] = ()
 
 
 class SealedError(FileNotFoundError):
@@ -116,11 +120,12 @@ def decode_manifest(data: bytes, name: str, job: str | None) -> Manifest:
             f"{name} has format {written}, written by pystream {document.get('pystream')}; this "
             f"pystream reads format {FORMAT}: upgrade it"
         )
-    if written < FORMAT:
+    if written < _OLDEST:
         raise CheckpointError(
             f"{name} has the older format {written}, written by pystream "
-            f"{document.get('pystream')}; this pystream reads format {FORMAT} only: end the job "
-            "with the pystream that wrote it, then start with another place for checkpoints"
+            f"{document.get('pystream')}; this pystream reads formats {_OLDEST} and {FORMAT}: "
+            "end the job with the pystream that wrote it, then start with another place for "
+            "checkpoints"
         )
     if job is not None and document.get("job") != job:
         raise CheckpointError(

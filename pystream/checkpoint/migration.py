@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from pystream.errors import CheckpointError
 
-__all__ = ["MigrationPlan", "Step", "compare"]
+__all__ = ["MigrationPlan", "Step", "compare", "decisive", "table"]
 
 Operator = Mapping[str, Any]
 Action = Literal["kept", "changed", "starts empty", "dropped", "refused"]
 
-_FREE = ("key", "aggregates")  # members that may differ between two states that fit
+_FREE = ("key", "aggregates", "use")  # members that may differ between two states that fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,29 @@ class MigrationPlan:
             )
 
     def __str__(self) -> str:
-        head = ("operator", "state", "why")
-        lines = [head, *((step.operator, step.action, step.reason) for step in self.steps)]
-        first, second = (max(len(line[i]) for line in lines) for i in (0, 1))
-        return "\n".join(f"  {a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in lines)
+        lines = [(step.operator, step.action, step.reason) for step in self.steps]
+        return table([("operator", "state", "why"), *lines])
 
 
-def compare(old: Sequence[Operator], new: Sequence[Operator]) -> MigrationPlan:
+def table(lines: Sequence[tuple[str, str, str]]) -> str:
+    """Lines in columns."""
+    first, second = (max(len(line[i]) for line in lines) for i in (0, 1))
+    return "\n".join(f"  {a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in lines)
+
+
+def compare(
+    old: Sequence[Operator],
+    new: Sequence[Operator],
+    follows: Mapping[str, str | None] | None = None,
+) -> MigrationPlan:
     """The plan from a checkpoint's operators to those of the query.
+
+    Parameters
+    ----------
+    old, new
+        Their descriptors.
+    follows
+        What is known already: an operator to the one whose state it has, None if there is none.
 
     Examples
     --------
@@ -105,15 +120,25 @@ def compare(old: Sequence[Operator], new: Sequence[Operator]) -> MigrationPlan:
       aggregate  refused  keys were user, are page
     """
     left = {operator["key"]: operator for operator in old}
-    matches = _match(left, new)
-    steps = [_step(operator, matches[operator["key"]], left) for operator in new]
+    matches = _match(left, new, {} if follows is None else follows)
+    alone = {key for key, source in (follows or {}).items() if source is None}
+    steps = [
+        _empty(operator) if operator["key"] in alone else _step(operator, matches, left)
+        for operator in new
+    ]
     steps += [_gone(operator) for operator in left.values()]
     return MigrationPlan(tuple(steps))
 
 
-def _match(left: dict[str, Operator], new: Sequence[Operator]) -> dict[str, Operator | None]:
+def _match(
+    left: dict[str, Operator], new: Sequence[Operator], follows: Mapping[str, str | None]
+) -> dict[str, Operator | None]:
     """The old operator of each new one that fits it; takes those out of `left`."""
     found: dict[str, Operator | None] = {operator["key"]: None for operator in new}
+    for key, source in follows.items():
+        if source is not None:
+            found[key] = left.pop(source)
+    new = [operator for operator in new if operator["key"] not in follows]
     for operator in new:
         same = left.get(operator["key"])
         if same is not None and _fits(same, operator):
@@ -126,13 +151,20 @@ def _match(left: dict[str, Operator], new: Sequence[Operator]) -> dict[str, Oper
     return found
 
 
-def _step(operator: Operator, match: Operator | None, left: dict[str, Operator]) -> Step:
+def _empty(operator: Operator) -> Step:
+    return Step(operator["key"], "starts empty", "the checkpoint has no state for it")
+
+
+def _step(
+    operator: Operator, matches: Mapping[str, Operator | None], left: dict[str, Operator]
+) -> Step:
     key = operator["key"]
+    match = matches[key]
     if match is not None:
         return _keep(operator, match)
     other = left.get(key)
     if other is None or other["kind"] != operator["kind"]:
-        return Step(key, "starts empty", "the checkpoint has no state for it")
+        return _empty(operator)
     del left[key]
     return Step(key, "refused", "; ".join(_differences(other, operator)), source=key)
 
@@ -206,15 +238,16 @@ def _aggregates(operator: Operator) -> dict[str, _Aggregate]:
 
 
 def _fits(old: Operator, new: Operator) -> bool:
-    return _decisive(old) == _decisive(new)
+    return decisive(old) == decisive(new)
 
 
-def _decisive(operator: Operator) -> dict[str, Any]:
+def decisive(operator: Operator) -> dict[str, Any]:
+    """The members of a descriptor that must be the same."""
     return {name: value for name, value in operator.items() if name not in _FREE}
 
 
 def _differences(old: Operator, new: Operator) -> list[str]:
-    before, after = _decisive(old), _decisive(new)
+    before, after = decisive(old), decisive(new)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return [
         f"{name} were {_words(before.get(name))}, are {_words(after.get(name))}"

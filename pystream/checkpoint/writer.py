@@ -76,6 +76,7 @@ class CheckpointWriter:
         positions: Mapping[str, Mapping[str, Any]],
         sink_token: Any = None,
         operators: Sequence[Mapping[str, Any]] = (),
+        uses: Sequence[Mapping[str, Any]] = (),
         parallelism: int = 1,
         finished: bool = False,
     ) -> Checkpoint:
@@ -105,6 +106,7 @@ class CheckpointWriter:
             operators=operators,
             files=files,
             pystream=version(),
+            uses=uses,
         )
         self._ended = True
         with self._named():

@@ -15,6 +15,7 @@ from pystream.plan.logical import (
     SourceNode,
 )
 from pystream.plan.tree import render
+from pystream.plan.uses import use_of
 
 __all__ = ["OperatorDescription", "describe"]
 
@@ -27,27 +28,31 @@ class OperatorDescription:
     ----------
     stem
         What its key begins with.
-    partition
-        The source partition it belongs to, where it belongs to one.
+    partition, use
+        The source partition, and the use of a source, that it belongs to, where it belongs to one.
     details
         ``kind`` and what decides whether state of another run fits: a JSON object.
     """
 
     stem: str
     partition: str | None
+    use: str | None
     details: dict[str, Any]
 
 
 def describe(node: LogicalNode) -> OperatorDescription:
     """The description of an aggregation, an event time or a Python stage with event time."""
     if isinstance(node, AggregateNode):
-        return OperatorDescription("aggregate", None, _aggregate(node))
+        return OperatorDescription("aggregate", None, None, _aggregate(node))
     assert node.event_time is not None
     source = _source_below(node)
-    place = "a stage" if source is None else source.source.name
-    details = {"kind": "event_time", "column": node.event_time.column, "of": place}
-    partition = None if source is None else source.partition
-    return OperatorDescription(f"event_time of {place}", partition, details)
+    details = {"kind": "event_time", "column": node.event_time.column}
+    if source is None:
+        details["of"] = "a stage"
+        return OperatorDescription("event_time of a stage", None, None, details)
+    use = use_of(source)
+    details |= {"of": source.source.name, "use": use}
+    return OperatorDescription(f"event_time of {use}", source.partition, use, details)
 
 
 def _aggregate(node: AggregateNode) -> dict[str, Any]:

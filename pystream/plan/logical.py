@@ -94,11 +94,15 @@ class LogicalNode:
 
 @dataclass(frozen=True, eq=False)
 class SourceNode(LogicalNode):
-    """Rows from outside; columns: those to read, None for all; partition: one of the source's."""
+    """Rows from outside.
+
+    columns: those to read, None for all. partition: one of the source's. use: see plan/uses.py.
+    """
 
     source: Source
     columns: tuple[str, ...] | None = None
     partition: str | None = None
+    use: str = ""
 
     def __post_init__(self) -> None:
         schema = Schema.of(self.source.schema())

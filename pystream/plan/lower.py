@@ -16,6 +16,7 @@ from pystream.plan.logical import (
     SourceNode,
 )
 from pystream.plan.schema import Schema
+from pystream.plan.uses import use_of, uses_below
 
 __all__ = ["Input", "Segment", "StatefulOperator", "lower"]
 
@@ -24,7 +25,7 @@ __all__ = ["Input", "Segment", "StatefulOperator", "lower"]
 class Input:
     """What feeds one input of a segment: a source, or a Python stage behind another segment.
 
-    source_id names a source within the query, and with the partition what a position belongs to.
+    source_id names a use of a source, and with the partition what a position belongs to.
     """
 
     node: SourceNode | MapNode
@@ -38,11 +39,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class StatefulOperator:
-    """An operator whose state a checkpoint holds, under a key that outlives changes of the plan."""
+    """An operator whose state a checkpoint holds, under a key that outlives changes of the plan.
+
+    uses: of sources, whose rows come to it.
+    """
 
     key: str
     number: int  # node number in the plan
     description: OperatorDescription
+    uses: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -97,7 +102,7 @@ class _Lowering:
         number = node.add(segment.plan, [])
         found = Input(node, len(segment.inputs), number, upstream=upstream)
         if isinstance(node, SourceNode):
-            found.source_id = self._unique(node.source.name, node.partition)
+            found.source_id = use_of(node)
         if node.event_time is not None:
             found.watermark = number
             self._keep_state(node, number, segment)
@@ -106,13 +111,11 @@ class _Lowering:
 
     def _keep_state(self, node: LogicalNode, number: int, segment: Segment) -> None:
         description = describe(node)
-        key = self._unique(description.stem, description.partition)
-        if description.partition is not None:
-            key += f"/{description.partition}"
-        segment.stateful.append(StatefulOperator(key, number, description))
-
-    def _unique(self, name: str, partition: str | None) -> str:
-        """The name, numbered from its second use on; partitions of one source share a number."""
-        self._seen[f"{name}\0{partition}"] += 1
-        use = self._seen[f"{name}\0{partition}"]
-        return name if use == 1 else f"{name}#{use}"
+        key, partition = description.stem, description.partition
+        self._seen[f"{key}\0{partition}"] += 1
+        count = self._seen[f"{key}\0{partition}"]
+        if count > 1:  # what belongs to a use has its number in the stem, and another here
+            key += f"#{count}" if description.use is None else f", {count}"
+        if partition is not None:
+            key += f"/{partition}"
+        segment.stateful.append(StatefulOperator(key, number, description, uses_below(node)))

@@ -138,7 +138,7 @@ def _prune_source(node: SourceNode, wanted: set[str]) -> LogicalNode:
     if len(names) == len(node.schema.names):
         return node
     if node.source.prunes_columns:
-        return SourceNode(node.source, tuple(names))
+        return replace(node, columns=tuple(names))
     return keep_columns(node, names)
 
 

@@ -40,8 +40,7 @@ def _source_below(node: LogicalNode) -> SourceNode | None:
 
 def _for_each_partition(node: LogicalNode, source: SourceNode) -> LogicalNode:
     branches = tuple(
-        _over(node, SourceNode(source.source, source.columns, name))
-        for name in source.source.partitions()
+        _over(node, replace(source, partition=name)) for name in source.source.partitions()
     )
     return branches[0] if len(branches) == 1 else UnionNode(branches)
 

@@ -229,6 +229,7 @@ class Checkpointer(Actor):
             positions=positions,
             sink_token=epoch.token,
             operators=self._driver.operators(),
+            uses=self._driver.uses(),
             parallelism=self._driver.parallelism,
             finished=epoch.finished,
         )

@@ -27,6 +27,7 @@ from pystream.plan.logical import LogicalNode, MapNode
 from pystream.plan.lower import Segment, lower
 from pystream.plan.optimize import optimize
 from pystream.plan.partition import spread
+from pystream.plan.uses import find_uses, name_uses
 from pystream.progress import Progress
 from pystream.runtime.actor import ActorThread
 from pystream.runtime.budget import explain_budget
@@ -58,8 +59,6 @@ class Driver:
         What the native core counts its memory in.
     name
         What threads are called after.
-    positions
-        Where partitions go on, by source id and partition; others begin at their beginning.
     track_changes
         Barriers will be sent whose state is only what changed.
     threaded
@@ -75,7 +74,6 @@ class Driver:
         parallelism: int = 1,
         memory: Memory | None = None,
         name: str = "pystream",
-        positions: Positions | None = None,
         track_changes: bool = False,
         threaded: bool = True,
         clock: Clock | None = None,
@@ -87,7 +85,6 @@ class Driver:
         self.parallelism = parallelism
         self.segments: list[RunningSegment] = []
         self.pumps: list[Pump] = []
-        self._positions: Positions = {} if positions is None else positions
         self._track_changes = track_changes
         self._threaded = threaded
         self._clock = Clock() if clock is None else clock
@@ -103,6 +100,8 @@ class Driver:
         self._pump_threads: list[ActorThread] = []
         self._barrier: tuple[int, bool] | None = None  # under way: epoch, and whether full
         self._barrier_positions: dict[tuple[str, str], Position] = {}
+        node = name_uses(node)
+        self._uses = find_uses(node)
         self._last = self._make(lower(spread(optimize(node)), self.memory))
         self.live = any(feed.source.live for s in self.segments for feed in s.feeds)
 
@@ -114,7 +113,6 @@ class Driver:
             self.memory,
             shards=self.parallelism,
             number=len(self.segments),
-            positions=self._positions,
             track_changes=self._track_changes,
             clock=self._clock,
         )
@@ -123,6 +121,15 @@ class Driver:
             assert isinstance(feeding.node, MapNode)
             upstream.feed_into(Stage(feeding.node), segment, feeding.number)
         return segment
+
+    def begin_at(self, positions: Positions) -> None:
+        """Where partitions go on, by use of a source and partition, before `open`.
+
+        Others begin at their beginning.
+        """
+        for segment in self.segments:
+            for feed in segment.feeds:
+                feed.begin_at(positions.get(feed.key))
 
     def open(self) -> None:
         """Open the sources and start the threads; state is restored before. Once."""
@@ -258,6 +265,21 @@ class Driver:
             {"key": operator.key, **operator.description.details}
             for segment in self.segments
             for operator in segment.spec.stateful
+        ]
+
+    def uses(self) -> list[dict[str, Any]]:
+        """Descriptions of the uses of sources: what a checkpoint says of them."""
+        stateful = [o for segment in self.segments for o in segment.spec.stateful]
+        return [
+            {
+                "id": use.id,
+                "name": use.name,
+                "steps": list(use.steps),
+                "operators": [
+                    o.key for o in stateful if o.description.use is None and use.id in o.uses
+                ],
+            }
+            for use in self._uses
         ]
 
     def key_groups(self, shard: int) -> tuple[int, int]:

@@ -27,7 +27,6 @@ class Feed:
         self,
         spec: Input,
         node: SourceNode,
-        position: Position | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.spec = spec
@@ -38,8 +37,8 @@ class Feed:
         self.reader: Reader | None = None
         self.intake: Intake | None = None
         self._columns = node.columns
-        self._start = position
-        self._taken: Position | None = position
+        self._start: Position | None = None
+        self._taken: Position | None = None
         self._opened = False
         self._clock = Clock() if clock is None else clock
         self._quiet_since_s: float | None = None
@@ -53,6 +52,10 @@ class Feed:
     def is_first_partition(self) -> bool:
         """Whether it speaks for its whole source."""
         return self.partition == self.source.partitions()[0]
+
+    def begin_at(self, position: Position | None) -> None:
+        """Where to open the source; None: at its beginning."""
+        self._start = self._taken = position
 
     def open(self) -> None:
         """Open the source at the position; harmless when done before."""

@@ -153,7 +153,7 @@ def _with_checkpoints(
     start = begin(
         store,
         options.restore,
-        lambda positions: make(positions=positions, track_changes=True),
+        lambda: make(track_changes=True),
         allow_dropped=options.allow_dropped_state,
     )
     driver = start.driver

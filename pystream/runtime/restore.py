@@ -14,7 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pystream.checkpoint import Checkpoint, CheckpointStore, DamagedError, compare
+from pystream.checkpoint import (
+    Checkpoint,
+    CheckpointStore,
+    DamagedError,
+    MigrationPlan,
+    compare,
+    match_uses,
+)
 from pystream.connectors.base import Position, RewoundError, SinkContext
 from pystream.errors import CheckpointError, CorruptDataError
 from pystream.runtime.driver import Driver
@@ -22,7 +29,7 @@ from pystream.runtime.output import Output
 
 __all__ = ["Beginning", "begin", "open_sink"]
 
-Positions = dict[tuple[str, str], Position]
+Make = Callable[[], Driver]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Beginning:
 def begin(
     store: CheckpointStore,
     restore: str | int,
-    make: Callable[[Positions], Driver],
+    make: Make,
     *,
     allow_dropped: bool = False,
 ) -> Beginning:
@@ -62,7 +69,7 @@ def begin(
     restore
         Which: ``"latest"``, ``"none"``, an epoch or the name of a savepoint.
     make
-        Makes a driver whose sources begin at these positions.
+        Makes a driver.
     allow_dropped
         State of operators that the query no longer has may be forgotten.
     """
@@ -78,9 +85,7 @@ def begin(
     return Beginning(driver, epoch, token, chosen is not None and chosen.finished)
 
 
-def _newest(
-    store: CheckpointStore, make: Callable[[Positions], Driver], allow_dropped: bool
-) -> Beginning:
+def _newest(store: CheckpointStore, make: Make, allow_dropped: bool) -> Beginning:
     """The state of the newest checkpoint that can be read from end to end."""
     while True:
         latest = store.latest()
@@ -114,9 +119,7 @@ def _refuse(store: CheckpointStore, restore: str | int, error: Exception) -> Che
     return CheckpointError(f"restore={restore!r} cannot be done: {error}; {advice}")
 
 
-def _restored(
-    checkpoint: Checkpoint | None, make: Callable[[Positions], Driver], allow_dropped: bool
-) -> Driver:
+def _restored(checkpoint: Checkpoint | None, make: Make, allow_dropped: bool) -> Driver:
     """A driver with the state of a checkpoint, as far as the query is still that which wrote it.
 
     Raises
@@ -124,16 +127,36 @@ def _restored(
     DamagedError
         A state file is not what was written.
     """
-    driver = make(_positions(checkpoint))
+    driver = make()
     try:
         if checkpoint is not None and not checkpoint.finished:
-            plan = compare(checkpoint.operators, driver.operators())
-            plan.check(allow_dropped=allow_dropped)
+            plan = _plan(checkpoint, driver, allow_dropped)
             driver.restore(lambda key: _pieces(checkpoint, plan.sources.get(key)))
     except BaseException:
         driver.close()
         raise
     return driver
+
+
+def _plan(checkpoint: Checkpoint, driver: Driver, allow_dropped: bool) -> MigrationPlan:
+    """What becomes of the state; sources begin at the positions that belong to them.
+
+    Raises
+    ------
+    CheckpointError
+        The checkpoint does not fit the query.
+    """
+    uses = match_uses(checkpoint, driver.uses(), driver.operators())
+    uses.check()
+    plan = compare(checkpoint.operators, driver.operators(), uses.follows)
+    plan.check(allow_dropped=allow_dropped)
+    uses.check_state(plan)
+    positions: dict[tuple[str, str], Position] = {}
+    for use, source in uses.sources.items():
+        for partition, position in checkpoint.positions.get(source, {}).items():
+            positions[use, partition] = position
+    driver.begin_at(positions)
+    return plan
 
 
 def _pieces(checkpoint: Checkpoint, operator: str | None) -> Iterator[Any]:
@@ -143,16 +166,6 @@ def _pieces(checkpoint: Checkpoint, operator: str | None) -> Iterator[Any]:
             yield from checkpoint.pieces(operator)
     except CorruptDataError as error:
         raise DamagedError(str(error)) from error
-
-
-def _positions(checkpoint: Checkpoint | None) -> Positions:
-    if checkpoint is None:
-        return {}
-    return {
-        (source, partition): position
-        for source, by_partition in checkpoint.positions.items()
-        for partition, position in by_partition.items()
-    }
 
 
 def open_sink(output: Output, context: SinkContext, start: Beginning) -> None:

@@ -50,7 +50,6 @@ class RunningSegment:
         *,
         shards: int,
         number: int,
-        positions: Positions,
         track_changes: bool,
         clock: Clock,
     ) -> None:
@@ -64,9 +63,7 @@ class RunningSegment:
         self.feeds: list[Feed] = []
         for item in spec.inputs:
             if isinstance(item.node, SourceNode):
-                partition = "0" if item.node.partition is None else item.node.partition
-                position = positions.get((item.source_id, partition))
-                self.feeds.append(Feed(item, item.node, position, clock))
+                self.feeds.append(Feed(item, item.node, clock))
         self.upstream: list[RunningSegment] = []
         self.state_keys = {operator.number: operator.key for operator in spec.stateful}
         # The Python stage behind it, and the input of the segment that takes what it makes.

@@ -275,9 +275,9 @@ def test_a_newer_format_is_refused(tmp_path):
     write(store, [rows(0)])
     write(store, [rows(0)])
     path = tmp_path / "checkpoints/000000000002.json"
-    newer = decode(path.read_bytes(), "manifest") | {"format": 3, "pystream": "9.9"}
+    newer = decode(path.read_bytes(), "manifest") | {"format": 4, "pystream": "9.9"}
     path.write_bytes(encode(newer))
-    with pytest.raises(CheckpointError, match=r"format 3, written by pystream 9.9; .* upgrade it"):
+    with pytest.raises(CheckpointError, match=r"format 4, written by pystream 9.9; .* upgrade it"):
         store_at(tmp_path).latest()
 
 
@@ -285,8 +285,8 @@ def test_a_newer_format_is_refused(tmp_path):
     ("document", "wanted"),
     [
         ({"format": "x"}, "does not say its format"),
-        ({"format": 2, "job": "orders"}, "is no manifest of format 2"),
-        ({"format": 2, "job": "orders", "files": [{"name": "x"}]}, "is no manifest of format 2"),
+        ({"format": 3, "job": "orders"}, "is no manifest of format 3"),
+        ({"format": 3, "job": "orders", "files": [{"name": "x"}]}, "is no manifest of format 3"),
     ],
 )
 def test_whole_records_that_are_no_manifest(tmp_path, document, wanted):
