@@ -24,7 +24,7 @@ def read_arrow(data: Any, *, name: str = "arrow") -> Stream:
         RecordBatchReader, Polars, pandas and DuckDB frames), or an iterable of record batches.
         Readers and iterators can be read once.
     name
-        What errors and plans call it.
+        What errors, plans and checkpoints call it.
 
     Examples
     --------
@@ -35,23 +35,26 @@ def read_arrow(data: Any, *, name: str = "arrow") -> Stream:
     return Stream.from_source(arrow_source(data, name))
 
 
-def read_parquet(path: Paths, *, batch_rows: int = 65_536) -> Stream:
+def read_parquet(path: Paths, *, name: str | None = None, batch_rows: int = 65_536) -> Stream:
     """Rows of Parquet files, in sorted path order; only needed columns are decoded.
 
     Parameters
     ----------
     path
         A file, a directory, a pattern such as ``"orders/*.parquet"``, or a list of these.
+    name
+        What errors, plans and checkpoints call it; the path if None, the first of a list.
     batch_rows
         Most rows a batch has.
     """
-    files = find_files(path, (".parquet", ".pq"), "read_parquet")
-    return Stream.from_source(ParquetSource(files, batch_rows))
+    files, title = find_files(path, (".parquet", ".pq"), "read_parquet")
+    return Stream.from_source(ParquetSource(files, name or title, batch_rows))
 
 
 def read_csv(
     path: Paths,
     *,
+    name: str | None = None,
     schema: Any = None,
     delimiter: str = ",",
     null_values: Sequence[str] | None = None,
@@ -62,6 +65,8 @@ def read_csv(
     ----------
     path
         A file, a directory, a pattern or a list of these.
+    name
+        What errors, plans and checkpoints call it; the path if None, the first of a list.
     schema
         Types by column name, for those that should not be guessed from the first block.
     delimiter
@@ -69,21 +74,29 @@ def read_csv(
     null_values
         Texts that mean null; None for the usual ones.
     """
-    files = find_files(path, (".csv",), "read_csv")
+    files, title = find_files(path, (".csv",), "read_csv")
     types = None if schema is None else to_arrow_schema(schema)
-    return Stream.from_source(CsvSource(files, types, delimiter, null_values))
+    return Stream.from_source(CsvSource(files, name or title, types, delimiter, null_values))
 
 
-def read_ipc(path: Paths) -> Stream:
-    """Rows of Arrow IPC (Feather) files or streams, memory-mapped, in sorted path order."""
-    return Stream.from_source(
-        IpcSource(find_files(path, (".arrow", ".ipc", ".feather"), "read_ipc"))
-    )
+def read_ipc(path: Paths, *, name: str | None = None) -> Stream:
+    """Rows of Arrow IPC (Feather) files or streams, memory-mapped, in sorted path order.
+
+    Parameters
+    ----------
+    path
+        A file, a directory, a pattern or a list of these.
+    name
+        What errors, plans and checkpoints call it; the path if None, the first of a list.
+    """
+    files, title = find_files(path, (".arrow", ".ipc", ".feather"), "read_ipc")
+    return Stream.from_source(IpcSource(files, name or title))
 
 
 def read_topic(
     topic: Any,
     *,
+    name: str | None = None,
     start: Any = "earliest",
     follow: bool = True,
     group: str | None = None,
@@ -94,6 +107,8 @@ def read_topic(
     ----------
     topic
         A `Topic`, or the path of one.
+    name
+        What errors, plans and checkpoints call it; the last part of its path if None.
     start
         ``"earliest"``, ``"latest"``, or a datetime: what was appended then or later. A job that
         has a checkpoint goes on from there.
@@ -113,7 +128,9 @@ def read_topic(
     """
     from pystream.connectors.topic import TopicSource
 
-    return Stream.from_source(TopicSource(topic, start=start, follow=follow, group=group))
+    return Stream.from_source(
+        TopicSource(topic, name=name, start=start, follow=follow, group=group)
+    )
 
 
 def from_generator(
@@ -134,7 +151,7 @@ def from_generator(
     schema
         A pyarrow schema, or a mapping of column names to types.
     name
-        What errors and plans call it; the function's name if None.
+        What errors, plans and checkpoints call it; the function's name if None.
     batch_rows, flush_interval
         Single rows are gathered until there are so many, or the first has waited for the interval,
         whether another one comes or not.

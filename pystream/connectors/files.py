@@ -23,8 +23,12 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 _READ_AHEAD = 2
 
 
-def find_files(paths: Paths, suffixes: tuple[str, ...], verb: str) -> list[str]:
-    """Files of a path, a directory, a pattern or a list of them, each group sorted by name."""
+def find_files(paths: Paths, suffixes: tuple[str, ...], verb: str) -> tuple[list[str], str]:
+    """Files of a path, a directory, a pattern or a list of them, each group sorted by name.
+
+    And what to call them: the first path as it was given, which does not depend on what is found,
+    so that positions are found again when files have been added.
+    """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     found: list[str] = []
     for item in given:
@@ -47,15 +51,11 @@ def find_files(paths: Paths, suffixes: tuple[str, ...], verb: str) -> list[str]:
             raise SourceError(f"{verb}: there is no file {name!r}")
     if not found:
         raise InvalidError(f"{verb}: an empty list of paths")
-    return found
+    return found, os.path.normpath(given[0])
 
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
-
-
-def _title(files: Sequence[str]) -> str:
-    return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
 class _Place:
@@ -98,9 +98,9 @@ class _FileSource(Source):
     format = "file"
     replayable = True
 
-    def __init__(self, files: list[str]) -> None:
+    def __init__(self, files: list[str], name: str) -> None:
         self.files = files
-        self.name = _title(files)
+        self.name = name
         try:
             self._schema = self._read_schema(files[0])
         except PystreamError:
@@ -170,9 +170,9 @@ class ParquetSource(_FileSource):
     format = "Parquet"
     prunes_columns = True
 
-    def __init__(self, files: list[str], batch_rows: int) -> None:
+    def __init__(self, files: list[str], name: str, batch_rows: int) -> None:
         self._batch_rows = batch_rows
-        super().__init__(files)
+        super().__init__(files, name)
 
     def _read_schema(self, file: str) -> Any:
         import pyarrow.parquet as pq
@@ -221,6 +221,7 @@ class CsvSource(_FileSource):
     def __init__(
         self,
         files: list[str],
+        name: str,
         schema: Any,
         delimiter: str,
         null_values: Sequence[str] | None,
@@ -228,7 +229,7 @@ class CsvSource(_FileSource):
         self._types = schema
         self._delimiter = delimiter
         self._null_values = null_values
-        super().__init__(files)
+        super().__init__(files, name)
 
     def _open_file(self, file: str, types: Any) -> Any:
         from pyarrow import csv

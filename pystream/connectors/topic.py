@@ -56,6 +56,8 @@ class TopicSource(Source):
     ----------
     topic
         A `Topic`, or the path of one.
+    name
+        What positions are kept under; the last part of the path if None.
     start
         Where a pass begins that has no position: ``"earliest"``, ``"latest"``, or what was
         appended at a time or later.
@@ -73,6 +75,7 @@ class TopicSource(Source):
         self,
         topic: Topic | str | os.PathLike[str],
         *,
+        name: str | None = None,
         start: Start = "earliest",
         follow: bool = True,
         group: str | None = None,
@@ -85,7 +88,7 @@ class TopicSource(Source):
         self._start = start
         self._group = group
         self.live = follow
-        self.name = f"topic {os.path.basename(self._topic.path)}"
+        self.name = name or f"topic {os.path.basename(self._topic.path)}"
 
     def schema(self) -> Schema:
         return Schema.of(self._topic.schema)

@@ -6,6 +6,8 @@ import os
 import threading
 
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 import pystream as ps
@@ -401,3 +403,47 @@ def test_rows_that_were_read_before_a_stop_still_count():
         driver.step(0)
     assert pa.table(driver.results)["n"].to_pylist() == [200]
     driver.close()
+
+
+def test_a_folder_goes_on_where_it_was_when_a_file_has_been_added(tmp_path):
+    folder, ledger = tmp_path / "rows", Ledger()
+    folder.mkdir()
+    pq.write_table(pa.table({"x": range(50_000)}), folder / "a.parquet")
+    slow = threading.Event()
+
+    def slowly(batch):
+        slow.wait(0.01)
+        return batch
+
+    def count(path):
+        rows = ps.read_parquet(path, batch_rows=500).map_batches(slowly).agg(n=ps.count())
+        return rows.write_to(ledger)
+
+    job = count(folder).start(checkpoint=tmp_path / "state", name="grow", checkpoint_every="20ms")
+    while job.epoch < 1:
+        assert not job.wait(0.005)
+    job.stop()
+    assert 0 < job.metrics().rows_in < 50_000
+    pq.write_table(pa.table({"x": range(1000)}), folder / "b.parquet")
+    slow.set()
+    count(f"{folder}/").start(checkpoint=tmp_path / "state", name="grow").wait()
+    assert ledger.committed == [{"n": 51_000}]
+
+
+def test_sources_are_called_as_they_are_told(tmp_path):
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "a.parquet")
+    pa.csv.write_csv(pa.table({"x": [1]}), tmp_path / "a.csv")
+    with pa.ipc.new_file(tmp_path / "a.arrow", pa.schema([("x", pa.int64())])):
+        pass
+    ps.Topic(tmp_path / "topic", schema={"x": int}).close()
+    reads = {
+        ps.read_parquet: tmp_path / "a.parquet",
+        ps.read_csv: [tmp_path / "a.csv"],
+        ps.read_ipc: f"{tmp_path}/*.arrow",
+        ps.read_topic: tmp_path / "topic",
+    }
+    for read, path in reads.items():
+        first = path[0] if isinstance(path, list) else path
+        whole = "topic topic" if read is ps.read_topic else str(first)
+        assert read(path)._node.source.name == whole
+        assert read(path, name="mine")._node.source.name == "mine"
