@@ -65,7 +65,8 @@ class Pipeline:
             What to go on from: ``"latest"``, ``"none"`` (begin afresh), the number of an epoch, or
             the name of a savepoint.
         allow_dropped_state
-            The query no longer has an operator whose state is in the checkpoint: forget it.
+            The query no longer has an operator whose state is in the checkpoint, or a source whose
+            position is, and another in its place: forget it.
         lease
             How long another instance of the job waits when this one has died without a word on
             another machine, or hangs. Renewed each third of it, also while nothing is written.

@@ -13,6 +13,9 @@ What is left over was added and begins at the beginning, or was removed and its 
                into state with time that is kept       refused: its rows would be late
     removed    with its state, or without any          right
                while its state is kept                 refused: its rows would stay in it
+
+A source that is gone while one of another name comes to its state may be the same: that is refused
+too, unless positions may be dropped.
 """
 
 from __future__ import annotations
@@ -64,12 +67,15 @@ class UsePlan:
     ----------
     follows
         Operator of the new code to the one whose state it has; None: there is none for it.
+    renamed
+        Sources that are gone, each with one that begins in its place and may be the same.
     late, stale
         Uses that were added or removed where that depends on the state: each with its operators.
     """
 
     steps: list[UseStep] = field(default_factory=list)
     follows: dict[str, str | None] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
     late: dict[str, list[str]] = field(default_factory=dict)
     stale: dict[str, list[str]] = field(default_factory=dict)
 
@@ -78,12 +84,26 @@ class UsePlan:
         """Use of the new code to the use in the checkpoint whose position it takes."""
         return {step.use: step.source for step in self.steps if step.source is not None}
 
-    def check(self) -> None:
-        """CheckpointError, with the table, if a use is refused."""
+    def check(self, *, allow_dropped: bool = False) -> None:
+        """CheckpointError, with the table, if a use is refused.
+
+        Parameters
+        ----------
+        allow_dropped
+            Whether the positions of sources that are gone may be given up where others begin.
+        """
         if any(step.action == "refused" for step in self.steps):
             raise CheckpointError(
                 "the checkpoint has positions that do not fit the sources as the query reads "
                 f"them:\n{self}\n{_ADVICE}"
+            )
+
+        for source, use in self.renamed.items() if not allow_dropped else ():
+            raise CheckpointError(
+                f"the query no longer reads {source!r}, and {use!r} would begin at the beginning "
+                f"in its place:\n{self}\nif it is the same source, call it as before, with "
+                f"name={source!r}; if it is another, dropping the position must be allowed "
+                "explicitly"
             )
 
     def check_state(self, plan: MigrationPlan) -> None:
@@ -169,8 +189,20 @@ class _Matching:
                 [use for use in self._old_uses if use["name"] == name],
                 [use for use in self._new_uses if use["name"] == name],
             )
+        self._find_renamed()
         self._follow()
         return self._plan
+
+    def _find_renamed(self) -> None:
+        """Sources of the checkpoint alone whose state, as far as known, one of the query feeds."""
+        before = {use["name"] for use in self._old_uses}
+        after = {use["name"] for use in self._new_uses}
+        come = [use for use in self._new_uses if use["name"] not in before]
+        for old in self._old_uses:
+            alike = (use for use in come if not self._described or self._same_state(old, use))
+            found = next(alike, None)
+            if old["name"] not in after and found is not None:
+                self._plan.renamed[old["name"]] = found["name"]
 
     def _match_name(self, olds: list[Described], news: list[Described]) -> None:
         if len(olds) <= 1 and len(news) <= 1:

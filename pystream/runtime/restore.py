@@ -147,7 +147,7 @@ def _plan(checkpoint: Checkpoint, driver: Driver, allow_dropped: bool) -> Migrat
         The checkpoint does not fit the query.
     """
     uses = match_uses(checkpoint, driver.uses(), driver.operators())
-    uses.check()
+    uses.check(allow_dropped=allow_dropped)
     plan = compare(checkpoint.operators, driver.operators(), uses.follows)
     plan.check(allow_dropped=allow_dropped)
     uses.check_state(plan)
