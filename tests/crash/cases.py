@@ -55,8 +55,10 @@ def all_cases(
     points: only these, where there are any.
     """
     found = [
-        Case(fault, point, when, sink, rng.choice(sources))
+        Case(fault, point, when, sink, rng.choice(fitting))
         for fault in faults
+        # A producer beside the job would find the disk full too, and give up.
+        if (fitting := [s for s in sources if (fault, s) != ("disk full", "live")])
         for point, when in FAULTS[fault]
         if not points or point in points
         for sink in sinks
