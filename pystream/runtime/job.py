@@ -108,6 +108,8 @@ class Job:
         except BaseException:
             self.cancel()
             raise
+        # It holds the run for ever if the run holds this job, by the frames of what is raised here.
+        self._watch.detach()
         if self.error is not None and not isinstance(self.error, CancelledError):
             raise self.error
         if self._run.left and self.error is None:

@@ -165,6 +165,10 @@ class _LocalLock(Lock):
     def release(self) -> None:
         self._file.close()
 
+    def __del__(self) -> None:
+        """Of a job that could not let go, because a sink of it slept, and is gone now."""
+        self._file.close()
+
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{_TEMPORARY}{path.name}.{uuid.uuid4().hex}")

@@ -1,7 +1,9 @@
 """Failures while other parts are stuck: the first error arrives, and whatever can end has ended."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pyarrow as pa
 import pytest
@@ -9,7 +11,14 @@ import pytest
 import pystream as ps
 from pystream.checkpoint.record import decode, encode
 from pystream.connectors.base import Poller, Sink, Source
-from pystream.errors import CheckpointError, FencedError, LeaseHeldError, SinkError, SourceError
+from pystream.errors import (
+    CheckpointError,
+    FencedError,
+    LeaseHeldError,
+    SinkError,
+    SourceError,
+    StageError,
+)
 from pystream.runtime import run as run_module
 from tests.unit.test_checkpoints import Disk, Ledger, Ticks, query
 
@@ -417,3 +426,20 @@ def test_metrics_tell_of_checkpoints(tmp_path):
     job.wait()
     assert job.metrics().epoch == job.epoch >= 1
     assert job.metrics().checkpoint_s >= 0
+
+
+def test_a_failed_job_is_collected():
+    def fail(_):
+        raise OSError("broken")
+
+    stream = ps.read_arrow(pa.table({"n": [1, 2, 3]}))
+    job = stream.for_each(fail).start(name="fails")
+    with pytest.raises(StageError, match="broken"):
+        job.wait()
+    for thread in threading.enumerate():
+        if thread.name.startswith("fails-"):
+            thread.join(SOON_S)
+    gone = weakref.ref(job)
+    del job
+    gc.collect()
+    assert gone() is None
