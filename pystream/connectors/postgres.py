@@ -11,6 +11,7 @@ from pystream.connectors.columns import need_calendar
 from pystream.connectors.sql import SqlSink, quoted, upsert_clause
 from pystream.connectors.staged import need_extra
 from pystream.errors import InvalidError, SchemaError, SinkError
+from pystream.storage import flock
 
 __all__ = ["PostgresSink"]
 
@@ -18,6 +19,10 @@ _EPOCHS = """CREATE TABLE IF NOT EXISTS pystream_epochs (
     job text NOT NULL, target text NOT NULL, epoch bigint NOT NULL, PRIMARY KEY (job, target))"""
 _RECORDED = "SELECT epoch FROM pystream_epochs WHERE job = %s AND target = %s"
 _FIRST = "INSERT INTO pystream_epochs VALUES (%s, %s, 0) ON CONFLICT DO NOTHING"
+# For this transaction, unless the server or the connection string has a limit.
+_PATIENCE = (
+    "SELECT set_config('lock_timeout', %s, true) WHERE current_setting('lock_timeout') = '0'"
+)
 _RECORD = "UPDATE pystream_epochs SET epoch = %s WHERE job = %s AND target = %s"
 _COLUMNS = """SELECT attname, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef
         AND attidentity = '' FROM pg_attribute
@@ -146,8 +151,15 @@ class PostgresSink(SqlSink):
             self._conninfo, application_name="pystream", **self._timeout
         )
         try:
+            connection.execute(_PATIENCE, (f"{flock.TIMEOUT_S}s",))
             yield connection
             connection.commit()
+        except self._psycopg.errors.LockNotAvailable as failure:
+            raise SinkError(
+                f"{self.name}: another process has held the lock of {self._table}, or of this "
+                f"job's row in pystream_epochs, for {flock.TIMEOUT_S:g} s: is it stopped? Continue "
+                "it, or end its session (pg_terminate_backend)"
+            ) from failure
         finally:
             connection.close()
 

@@ -17,7 +17,7 @@ from pystream.errors import (
     SchemaError,
     SinkError,
 )
-from pystream.storage import LocalStorage
+from pystream.storage import LocalStorage, flock
 from tests.services.postgres import PASSWORD, Unavailable, postgres_server
 from tests.unit.sink_targets import NAMES, make_target, opened, run_once, write
 
@@ -235,6 +235,28 @@ def test_a_server_is_not_waited_for_long(tmp_path, monkeypatch, more, environmen
     with pytest.raises(SinkError, match="cannot be opened"):
         opened(PostgresSink(f"host=db dbname=shop{more}", "t"), ROWS.schema, tmp_path)
     assert asked[0].get("connect_timeout") == waits
+
+
+def test_a_transaction_that_sleeps_is_not_waited_for_without_end(tmp_path, monkeypatch, postgres):
+    psycopg = pytest.importorskip("psycopg")
+    monkeypatch.setattr(flock, "TIMEOUT_S", 0.2)
+    sink = opened(PostgresSink(postgres.conninfo, "sleeps"), ROWS.schema, tmp_path)
+    sink.recover(0, None)
+    write(sink, ROWS)
+    token = sink.prepare(1)
+    with psycopg.connect(postgres.conninfo) as db:
+        db.execute("SELECT * FROM pystream_epochs FOR UPDATE")
+        with pytest.raises(SinkError, match=r"the lock of .*sleeps.*for 0\.2 s: is it stopped"):
+            sink.commit(1, token)
+        db.execute("UPDATE pystream_epochs SET epoch = epoch")
+        again = opened(PostgresSink(postgres.conninfo, "sleeps"), ROWS.schema, tmp_path)
+        with pytest.raises(SinkError, match="is it stopped"):
+            again.recover(1, token)
+        db.rollback()
+    again.recover(1, token)
+    with psycopg.connect(postgres.conninfo) as db:
+        assert db.execute("SELECT count(*) FROM sleeps").fetchone() == (3,)
+        db.execute("DROP TABLE sleeps")
 
 
 def test_a_server_that_goes_away(tmp_path):
