@@ -259,9 +259,11 @@ def _take_over(trial: _Trial, first: Worker) -> None:
         with trial.worker(lease_s=_LEASE_S) as second:
             if not second.wait_for("running"):
                 if trial.need(second, second.join(), REFUSED, FAILED) == FAILED:
-                    _need_lock_held(trial, second)
+                    words = _need_lock_held(trial, second)
                     first.wake()  # nothing else lets go of it
-                    trial.need(first, first.join(), FENCED, FAILED)
+                    # Asleep while it renewed its lease, it still has it.
+                    still = [FINISHED] if ".lease" in words else []
+                    trial.need(first, first.join(), FENCED, FAILED, *still)
                     return
                 second.run_for(_LEASE_S / 4)
                 continue
@@ -277,11 +279,13 @@ def _take_over(trial: _Trial, first: Worker) -> None:
             return
 
 
-def _need_lock_held(trial: _Trial, second: Worker) -> None:
-    """A file that a sleeping process has locked is one reason not to take over."""
+def _need_lock_held(trial: _Trial, second: Worker) -> str:
+    """A file that a sleeping process has locked is one reason not to take over; the words of it."""
     failed = second.event("failed")
-    if failed is None or not any(words in failed["text"] for words in _LOCK_HELD):
+    words = "" if failed is None else str(failed["text"])
+    if not any(held in words for held in _LOCK_HELD):
         trial.need(second, FAILED, REFUSED)
+    return words
 
 
 def _fill(trial: _Trial, full: Any) -> None:
