@@ -223,8 +223,8 @@ def test_metrics_name_operators_that_hold_up_a_source_thread():
 
 def test_metrics_name_a_source_that_the_driving_thread_waits_in():
     batch = pa.record_batch({"x": [1]})
-    stream = ps.from_generator(lambda: (slowly(batch) for _ in range(20)), schema=batch.schema)
-    job = stream.for_each(lambda batch: None).start()
+    reader = pa.RecordBatchReader.from_batches(batch.schema, (slowly(batch) for _ in range(20)))
+    job = ps.read_arrow(reader).for_each(lambda batch: None).start()
     job.wait()
     metrics = job.metrics()
     assert metrics.sources[0].read_s >= 20 * 0.02

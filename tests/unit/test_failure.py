@@ -408,10 +408,11 @@ def test_metrics_say_that_the_sink_holds_up_the_job(free):
     with ps.read_arrow(table).write_to(sink).start(name="fails") as job:
         assert sink.asleep.wait(SOON_S)
         until = time.monotonic() + SOON_S
-        while job.metrics().bottleneck is None:
-            assert job.wait(0.01) is False
-            assert time.monotonic() < until
         metrics = job.metrics()
+        while not (metrics.bottleneck or "").startswith("sink-bound"):
+            assert job.wait(0.01) is False
+            assert time.monotonic() < until, metrics.bottleneck
+            metrics = job.metrics()
         free.set()
         job.wait()
     assert metrics.bottleneck.startswith("sink-bound: sink sleepy is busy ")
