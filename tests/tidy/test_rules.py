@@ -277,6 +277,21 @@ def test_every_name_in_the_tour_exists():
     assert not wrong, "\n" + "\n".join(wrong)
 
 
+def dead_links(path: Path) -> list[str]:
+    """Links of a page to files that git does not keep."""
+    kept = {ROOT / file for file in project_files()}
+    kept |= {folder for file in kept for folder in file.parents}
+    found = re.findall(r"\]\(([^)\s#]+)", path.read_text(encoding="utf-8"))
+    local = [link for link in found if ":" not in link]
+    return [link for link in local if (path.parent / link).resolve() not in kept]
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [ROOT / file for file in project_files() if file.endswith(".md")]
+    wrong = [f"{page.relative_to(ROOT)}: {link}" for page in pages for link in dead_links(page)]
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
 def test_workflows_run_the_readme_test_command():
     command = re.search(r"^.*python -m pytest.*$", (ROOT / "README.md").read_text(), re.M)
     assert command is not None, "README.md names no command that runs the tests"
