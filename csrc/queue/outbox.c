@@ -67,10 +67,11 @@ bool ps_outbox_flush(ps_outbox *outbox)
             enough = false;
             continue;
         }
+        /* Taken out before it is pushed: from then on the consumer may free its batch. */
         const ps_message *first = ps_fifo_first(&to->waiting);
-        while (first != NULL && push(to->ring, first)) {
-            ps_message gone; /* the ring's now */
-            PS_CHECK(ps_fifo_take(&to->waiting, &gone));
+        while (first != NULL && ps_ring_has_room(to->ring, first->kind)) {
+            ps_message message;
+            PS_CHECK(ps_fifo_take(&to->waiting, &message) && push(to->ring, &message));
             first = ps_fifo_first(&to->waiting);
         }
         empty = empty && to->waiting.count == 0;
