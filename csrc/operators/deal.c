@@ -51,8 +51,9 @@ bool ps_deal_fits(const ps_batch *batch, const bool *wanted)
 
 /* The rows of one chunk that go to one target. */
 typedef struct share {
-    int64_t start;           /* first row of the chunk */
-    int64_t rows;            /* of the chunk */
+    int64_t start; /* first row of the chunk */
+    int64_t rows;  /* of the chunk */
+    int32_t target;
     int64_t count;           /* of the target among them */
     const uint32_t *numbers; /* their physical rows */
     const uint8_t *mask;     /* a flag a row of the chunk; NULL: the target is one of many */
@@ -61,6 +62,7 @@ typedef struct share {
 /* Chunk by chunk and not target by target: what all targets read comes from memory once. */
 typedef struct dealing {
     int64_t start, rows; /* the chunk at hand */
+    int32_t target;      /* the next one of the chunk */
     bool sorted;         /* numbers holds all rows of the chunk, by target */
     uint8_t mask[PS_CHUNK_ROWS];
     uint32_t numbers[PS_CHUNK_ROWS + PS_SELECT_SLACK];
@@ -71,6 +73,7 @@ typedef struct dealing {
 static void begin_dealing(const ps_deal *deal, dealing *room)
 {
     room->start = room->rows = 0;
+    room->target = deal->target_count;
     room->sorted = deal->target_count > PS_DEAL_FEW;
     memset(room->done, 0, (size_t)deal->target_count * sizeof(int64_t));
 }
@@ -110,7 +113,8 @@ static bool next_chunk(const ps_deal *deal, dealing *room)
 static share share_of(const ps_deal *deal, dealing *room, int32_t target)
 {
     const ps_kernels *const k = ps_simd_kernels();
-    share s = {.start = room->start, .rows = room->rows, .numbers = room->numbers};
+    share s = {
+        .start = room->start, .rows = room->rows, .target = target, .numbers = room->numbers};
     if (room->sorted) {
         const uint32_t first = target == 0 ? 0 : room->ends[target - 1];
         s.numbers += first;
@@ -123,6 +127,21 @@ static share share_of(const ps_deal *deal, dealing *room, int32_t target)
                   ? k->select_rows(s.mask, (uint32_t)s.start, room->numbers, s.rows)
                   : k->select_from(s.mask, deal->selection->rows + s.start, room->numbers, s.rows);
     return s;
+}
+
+/* The next target with rows, of the chunk at hand or a later one; false: all have been dealt. */
+static bool next_share(const ps_deal *deal, dealing *room, share *out)
+{
+    do {
+        if (room->target == deal->target_count) {
+            if (!next_chunk(deal, room)) {
+                return false;
+            }
+            room->target = 0;
+        }
+        *out = share_of(deal, room, room->target++);
+    } while (out->count == 0);
+    return true;
 }
 
 /* ---- one batch ---- */
@@ -256,8 +275,6 @@ ps_status ps_deal_batches(const ps_deal *deal, ps_batch **parts, ps_error *err)
     dealing room;
     for (int32_t t = 0; t < deal->target_count; t++) {
         parts[t] = NULL;
-    }
-    for (int32_t t = 0; t < deal->target_count; t++) {
         const ps_status status = deal->counts[t] == 0 ? PS_OK : begin_part(deal, t, &parts[t], err);
         if (status != PS_OK) {
             for (int32_t made = 0; made < t; made++) {
@@ -266,15 +283,11 @@ ps_status ps_deal_batches(const ps_deal *deal, ps_batch **parts, ps_error *err)
             return status;
         }
     }
+    share s;
     begin_dealing(deal, &room);
-    while (next_chunk(deal, &room)) {
-        for (int32_t t = 0; t < deal->target_count; t++) {
-            const share s = share_of(deal, &room, t);
-            if (s.count > 0) {
-                deal_share(deal, &s, parts[t], room.done[t]);
-                room.done[t] += s.count;
-            }
-        }
+    while (next_share(deal, &room, &s)) {
+        deal_share(deal, &s, parts[s.target], room.done[s.target]);
+        room.done[s.target] += s.count;
     }
     return PS_OK;
 }
@@ -295,16 +308,12 @@ ps_status ps_deal_selections(const ps_deal *deal, ps_selection **parts, ps_error
             return status;
         }
     }
+    share s;
     begin_dealing(deal, &room);
-    while (next_chunk(deal, &room)) {
-        for (int32_t t = 0; t < deal->target_count; t++) {
-            const share s = share_of(deal, &room, t);
-            if (s.count > 0) {
-                memcpy(parts[t]->rows + parts[t]->count, s.numbers,
-                       (size_t)s.count * sizeof(uint32_t));
-                parts[t]->count += s.count;
-            }
-        }
+    while (next_share(deal, &room, &s)) {
+        ps_selection *const part = parts[s.target];
+        memcpy(part->rows + part->count, s.numbers, (size_t)s.count * sizeof(uint32_t));
+        part->count += s.count;
     }
     return PS_OK;
 }

@@ -137,9 +137,9 @@ static ps_status send_batches(exchange_operator *op, const ps_deal *deal, ps_err
 }
 
 /* The whole batch with each target's row numbers, for columns that cannot be dealt. */
-static ps_status send_selections(exchange_operator *op, const ps_deal *deal, int64_t size_bytes,
-                                 ps_error *err)
+static ps_status send_selections(exchange_operator *op, const ps_deal *deal, ps_error *err)
 {
+    const int64_t size_bytes = ps_batch_size_bytes(deal->batch);
     ps_selection **const parts = op->selections;
     PS_TRY(ps_deal_selections(deal, parts, err));
     ps_status status = PS_OK;
@@ -157,10 +157,9 @@ static ps_status send_routed(exchange_operator *op, ps_batch *batch, ps_selectio
                              int64_t rows, const bool *wanted, ps_error *err)
 {
     const int32_t target_count = op->outbox->target_count;
-    const int64_t size_bytes = ps_batch_size_bytes(batch);
     for (int32_t i = 0; i < target_count; i++) {
         if (op->counts[i] == rows) {
-            return send(op, i, batch, selection, size_bytes, err);
+            return send(op, i, batch, selection, ps_batch_size_bytes(batch), err);
         }
     }
     const ps_deal deal = {.batch = batch,
@@ -170,7 +169,7 @@ static ps_status send_routed(exchange_operator *op, ps_batch *batch, ps_selectio
                           .target_count = target_count,
                           .counts = op->counts};
     return ps_deal_fits(batch, wanted) ? send_batches(op, &deal, err)
-                                       : send_selections(op, &deal, size_bytes, err);
+                                       : send_selections(op, &deal, err);
 }
 
 /* ---- pre-aggregation ---- */
