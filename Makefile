@@ -82,7 +82,7 @@ sanitize: build/asan-py-env/bin/python ## C and Python tests, bad memory and und
 	    -Ccmake.build-type=Debug -Ccmake.define.PYSTREAM_TESTS=ON \
 	    -Ccmake.define.PYSTREAM_SANITIZE=address,undefined
 	ASAN_OPTIONS=detect_leaks=1 ctest --test-dir build/asan-py --output-on-failure -j $(JOBS)
-	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=8 PYTHONMALLOC=malloc \
+	$(WITHOUT_ASLR) env ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=8 PYTHONMALLOC=malloc \
 	    LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so)" \
 	    build/asan-py-env/bin/python -m pytest -m 'not slow' --hypothesis-profile=quick \
 	    --timeout=600 -p no:cacheprovider $(UNSANITIZED)

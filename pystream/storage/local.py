@@ -101,13 +101,13 @@ class LocalStorage(Storage):
         return sorted(path.relative_to(self.root).as_posix() for path in found)
 
     def lock(self, name: str) -> Lock | None:
-        file = open(self._prepare(name), "ab")  # noqa: SIM115
+        descriptor = os.open(self._prepare(name), os.O_CREAT | os.O_WRONLY, 0o666)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
+            os.close(descriptor)
             return None
-        return _LocalLock(file)
+        return _LocalLock(descriptor)
 
     def _prepare(self, name: str) -> Path:
         path = self.path(name)
@@ -157,17 +157,23 @@ class _LocalOutput(Output):
 
 
 class _LocalLock(Lock):
-    """An flock: the kernel frees it when the last copy of the open file is closed."""
+    """An flock: the kernel frees it when the last copy of the open file is closed.
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    A descriptor and no file object, which in a cycle of garbage may be finalized before this is,
+    with a ResourceWarning.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def release(self) -> None:
-        self._file.close()
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def __del__(self) -> None:
         """Of a job that could not let go, because a sink of it slept, and is gone now."""
-        self._file.close()
+        self.release()
 
 
 def _beside(path: Path) -> Path:

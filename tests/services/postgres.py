@@ -22,6 +22,7 @@ from pathlib import Path
 
 PASSWORD = "s3cret-of-tests"  # not asked for, and not to be seen in any error
 PORT = 5432  # names the socket; nothing listens on the network
+CALL_S = 120  # of initdb and pg_ctl, which take one or two
 OPTIONS = "-c listen_addresses= -c fsync=off -c max_connections=50"
 
 
@@ -123,13 +124,20 @@ class Server:
                 command,
                 user=self._user,
                 cwd=self._folder,
+                env=_environment(),
                 stdout=output,
                 stderr=output,
+                timeout=CALL_S,
                 check=False,
             )
             if ended.returncode:
                 output.seek(0)
                 raise Unavailable(f"{program} failed: {output.read()[-500:]}")
+
+
+def _environment() -> dict[str, str]:
+    """Without the sanitizer that this process may have preloaded: the server is not under test."""
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,6 +1,8 @@
 """Files under one root: whole or not at all, once or not at all, on every kind of storage."""
 
+import gc
 import os
+import warnings
 from pathlib import Path
 from random import Random
 
@@ -127,6 +129,20 @@ def test_names_stay_below_the_root(tmp_path):
     for name in ("", "/etc/passwd", "a/../../b"):
         with pytest.raises(InvalidError, match="stay below it"):
             LocalStorage(tmp_path).write(name, b"")
+
+
+def test_a_forgotten_lock_is_freed_without_a_warning(tmp_path):
+    class Holder:
+        pass
+
+    holder = Holder()
+    holder.itself, holder.lock = holder, LocalStorage(tmp_path).lock("locks/a")
+    del holder
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert not seen
+    assert LocalStorage(tmp_path).lock("locks/a") is not None
 
 
 def test_a_lock_is_for_one(tmp_path):
