@@ -74,24 +74,6 @@ static int64_t keep_rows(aggregate *self, const ps_batch *batch, const uint32_t 
     return kept;
 }
 
-static ps_status find_rows(aggregate *self, const int64_t *slices, const uint32_t *gids,
-                           int64_t count, uint8_t **rows, ps_error *err)
-{
-    ps_slice *slice = NULL;
-    for (int64_t i = 0; i < count; i++) {
-        if (slice == NULL || slice->index != slices[i]) {
-            PS_TRY(aggregate_ready_slice(self, slices[i], &slice, err));
-        }
-        PS_TRY(aggregate_touch(self, slice, &gids[i], 1, err));
-        rows[i] = aggregate_row(self, slice, gids[i]);
-        if (PS_UNLIKELY(rows[i] == NULL)) {
-            return ps_mem_refused(self->op.mem, self->store.chunk_bytes, "accumulators of a window",
-                                  err);
-        }
-    }
-    return PS_OK;
-}
-
 static ps_status load_parts(aggregate *self, const ps_batch *batch, int64_t count, ps_error *err)
 {
     merge_room *const room = self->merging;
@@ -124,7 +106,7 @@ static ps_status merge_kept(aggregate *self, const ps_batch *batch, int64_t coun
         PS_TRY(ps_keymap_intern(self->keys, keys, count, gids, err));
     }
     ps_vector_load(&batch->columns[self->key_count], room->kept, 0, count, &room->slices, &slices);
-    PS_TRY(find_rows(self, slices.values, gids, count, rows, err));
+    PS_TRY(aggregate_rows_of_slices(self, slices.values, gids, count, rows, err));
     PS_TRY(load_parts(self, batch, count, err));
     for (int64_t i = 0; i < count; i++) {
         const uint8_t *part = room->parts + (size_t)i * self->store.stride;

@@ -62,6 +62,31 @@ typedef struct aggregate {
     struct merge_room *merging; /* made at the first batch of partials */
 } aggregate;
 
+/* Some rows of a batch, at most PS_CHUNK_ROWS. */
+typedef struct aggregate_chunk {
+    const ps_batch *batch;
+    const uint32_t *rows; /* physical rows, or NULL: consecutive from start */
+    int64_t start;
+    int64_t count;
+    const int64_t *times;
+    int64_t low, high; /* slices */
+} aggregate_chunk;
+
+/* aggregate_input.c */
+PS_MUST_CHECK ps_status aggregate_add(aggregate *self, const ps_batch *batch,
+                                      const ps_selection *selection, ps_error *err);
+
+/* aggregate_rows.c: the accumulator row of each row's group, in its own slice, ready for a change;
+ * where counting is all, the count is raised at once. */
+PS_MUST_CHECK ps_status aggregate_rows_of_chunk(aggregate *self, const aggregate_chunk *c,
+                                                const uint32_t *gids, uint8_t **rows,
+                                                ps_error *err);
+PS_MUST_CHECK ps_status aggregate_count_chunk(aggregate *self, const aggregate_chunk *c,
+                                              const uint32_t *gids, ps_error *err);
+PS_MUST_CHECK ps_status aggregate_rows_of_slices(aggregate *self, const int64_t *slices,
+                                                 const uint32_t *gids, int64_t count,
+                                                 uint8_t **rows, ps_error *err);
+
 /* aggregate_emit.c: one bounded part of the pending emission; and all of it. */
 PS_MUST_CHECK ps_status aggregate_resume(ps_operator *op, bool *more, ps_error *err);
 PS_MUST_CHECK ps_status aggregate_finish_pending(aggregate *self, ps_error *err);
@@ -88,10 +113,6 @@ void aggregate_merge_fini(aggregate *self);
 
 /* aggregate_hot.c: leaves the hot keys for a reader when there is news. */
 void aggregate_tell_hot_keys(aggregate *self);
-
-/* aggregate.c: the slice, ready for every group interned so far. */
-PS_MUST_CHECK ps_status aggregate_ready_slice(aggregate *self, int64_t index, ps_slice **out,
-                                              ps_error *err);
 
 /* Tells that the rows of these groups are about to change, if anybody wants to know. */
 PS_MUST_CHECK static inline ps_status aggregate_touch(aggregate *self, ps_slice *slice,
