@@ -55,7 +55,7 @@ __all__ = ["CheckpointStore"]
 _CHECKPOINT = re.compile(r"checkpoints/(\d{12,})\.json")
 _SAVEPOINT = re.compile(r"savepoints/(.+)\.json")
 _OF_EPOCH = re.compile(r"(?:state|checkpoints)/(?:\.tmp-)?(\d{12,})[-.]")
-_SAVEPOINT_NAME = re.compile(r"(?!\d+\Z)[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}")
+_SAVEPOINT_NAME = re.compile(r"(?!(\d+|latest|none)\Z)[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}")
 _INCREMENTS_MAX = 32
 _SEALED = "it is sealed"
 
@@ -293,7 +293,7 @@ class CheckpointStore:
                 f"epochs are consecutive: the next is {self.next_epoch}, not {epoch}"
             )
         if savepoint is not None:
-            self._need_free_name(savepoint)
+            self.need_free_name(savepoint)
         if not full and self._own is None:
             raise InvalidError("the first checkpoint of a run is a full one: begin(full=True)")
         base = None if full or self._own is None else self._own.files
@@ -372,7 +372,7 @@ class CheckpointStore:
         checkpoint
             Which; that which this run decided last if None.
         """
-        self._need_free_name(name)
+        self.need_free_name(name)
         kept = checkpoint or self._own
         if kept is None:
             raise CheckpointError("there is no checkpoint yet to make a savepoint of")
@@ -426,10 +426,12 @@ class CheckpointStore:
                 return None
         return used
 
-    def _need_free_name(self, name: str) -> None:
-        if not _SAVEPOINT_NAME.fullmatch(name):
+    def need_free_name(self, name: str) -> None:
+        """Refuse a name that no savepoint can have, or one has."""
+        if not isinstance(name, str) or not _SAVEPOINT_NAME.fullmatch(name):
             raise InvalidError(
-                f"a savepoint's name is letters, digits and _.=-, and not only digits: {name!r}"
+                "a savepoint's name is up to 100 letters, digits and _.=-, not only digits and "
+                f"neither latest nor none: {name!r}"
             )
         if name in self.savepoints():
             raise CheckpointError(f"there is a savepoint {name!r} at {self.storage.url} already")

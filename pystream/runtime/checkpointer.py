@@ -21,6 +21,7 @@ from typing import Any
 
 from pystream.checkpoint import CheckpointStore, Lease
 from pystream.connectors.base import Position
+from pystream.errors import CheckpointError
 from pystream.runtime.actor import Actor
 from pystream.runtime.clock import Clock
 from pystream.runtime.driver import Driver
@@ -38,8 +39,8 @@ class Epoch:
     ----------
     number
         Counts up from 1 over all runs of the job.
-    savepoint
-        The name it is kept under, where one was asked for.
+    savepoint, also
+        The name it is kept under, where one was asked for, and further ones.
     last
         The run ends behind it.
     finished
@@ -52,6 +53,7 @@ class Epoch:
 
     number: int
     savepoint: str | None = None
+    also: tuple[str, ...] = ()
     last: bool = False
     finished: bool = False
     full: bool = True
@@ -102,6 +104,8 @@ class Checkpointer(Actor):
         self._renew_s = clock.monotonic() + lease.ttl_s / 3
         self._wanted: list[Epoch] = []
         self._lock = threading.Lock()
+        self._claimed: set[str | None] = set()  # names of savepoints that are not there yet
+        self._naming = threading.Lock()
         self._current: Epoch | None = None
         self._base = False  # a full checkpoint of this run is there to add to
         self._closing = False
@@ -109,12 +113,28 @@ class Checkpointer(Actor):
     # ---- from any thread ----
 
     def request(self, *, savepoint: str | None = None, last: bool = False) -> Epoch:
-        """Ask for an epoch to end soon; answers what will be known of it."""
+        """Ask for an epoch to end soon; answers what will be known of it.
+
+        Raises
+        ------
+        PystreamError
+            The savepoint cannot have this name: told to the one who asks, the run goes on.
+        """
+        if savepoint is not None:
+            self._claim(savepoint)
         wanted = Epoch(0, savepoint=savepoint, last=last)
         with self._lock:
             self._wanted.append(wanted)
         self._driver.wake()
         return wanted
+
+    def _claim(self, name: str) -> None:
+        """Two who ask for the same name at a time must not both get it."""
+        with self._naming:
+            if name in self._claimed:
+                raise CheckpointError(f"savepoint {name!r} is being made already")
+            self._store.need_free_name(name)
+            self._claimed.add(name)
 
     def close(self) -> None:
         """End; an epoch that is not decided yet is given up. From any thread."""
@@ -151,7 +171,8 @@ class Checkpointer(Actor):
         last = Epoch(0, last=True, finished=True)
         with self._lock:
             asked, self._wanted = self._wanted, []
-        last.savepoint = next((w.savepoint for w in asked if w.savepoint), None)
+        names = [wanted.savepoint for wanted in asked if wanted.savepoint is not None]
+        last.savepoint, last.also = next(iter(names), None), tuple(names[1:])
         self._begin(last, [])
         self._come_out(last, self._driver.final_positions())
         for wanted in asked:  # whoever asked waits for this one
@@ -187,12 +208,24 @@ class Checkpointer(Actor):
     # ---- in the writer's thread ----
 
     def step(self, wait_s: float) -> bool:
-        epoch = self._current
         if self._closing:
-            if epoch is not None and epoch.writer is not None:
-                epoch.writer.abort()
+            self._give_up()
             self.ended = True
             return False
+        try:
+            return self._work(wait_s)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """What is written of an epoch that is not decided takes room that somebody may need."""
+        epoch = self._current
+        if epoch is not None and epoch.writer is not None:
+            epoch.writer.abort()
+
+    def _work(self, wait_s: float) -> bool:
+        epoch = self._current
         self._renew()
         if epoch is None:
             return False
@@ -233,6 +266,10 @@ class Checkpointer(Actor):
             parallelism=self._driver.parallelism,
             finished=epoch.finished,
         )
+        for name in epoch.also:
+            self._store.savepoint(name)
+        with self._naming:
+            self._claimed.difference_update((epoch.savepoint, *epoch.also))
         self._base = True
         self.epoch = epoch.number
         self.durations_s.append(self._clock.monotonic() - epoch.started_s)

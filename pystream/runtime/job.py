@@ -168,7 +168,8 @@ class Job:
         Parameters
         ----------
         name
-            What ``start(restore=name)`` will call it.
+            What ``start(restore=name)`` will call it: letters, digits and ``_.=-``. One that
+            cannot be, or is taken, is refused, and the job goes on.
         timeout
             Seconds to wait; None waits as long as it takes.
 

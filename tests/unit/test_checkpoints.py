@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import pystream as ps
-from pystream.checkpoint import Lease
+from pystream.checkpoint import CheckpointStore, Lease
 from pystream.connectors.base import Poller, Sink, Source
 from pystream.errors import CheckpointError, InvalidError, SinkError
 from pystream.runtime.driver import Driver
@@ -229,6 +229,52 @@ def test_a_savepoint_and_an_older_epoch_can_be_gone_back_to(tmp_path):
     assert ordered(before + again.committed) == expected()
 
 
+def test_a_savepoint_that_cannot_have_its_name_is_refused_and_the_job_goes_on(tmp_path):
+    gate = threading.Event()
+    job = (
+        query(Ticks(gate=lambda: 5000 if gate.is_set() else 1000))
+        .write_to(Ledger())
+        .start(checkpoint=tmp_path, checkpoint_every="1h", name="named")
+    )
+    with job:
+        for name in ("a/b", "..", "", "12", "latest", "none", 5, "x" * 101):
+            with pytest.raises(InvalidError, match="a savepoint's name is up to 100 letters"):
+                job.savepoint(name)
+        assert job.savepoint("kept") == 1
+        with pytest.raises(CheckpointError, match="there is a savepoint 'kept' at"):
+            job.savepoint("kept")
+        assert job.status == "running"
+        assert job.checkpoint() == 2
+        gate.set()
+        job.wait()
+
+
+def test_savepoints_that_wait_when_the_input_ends_are_all_made(tmp_path):
+    more, go_on = threading.Event(), threading.Event()
+
+    class Slow(Ledger):
+        def prepare(self, epoch):
+            go_on.wait()
+            return super().prepare(epoch)
+
+    ticks = ps.Stream.from_source(Ticks(gate=lambda: 5000 if more.is_set() else 1000))
+    totals = ticks.group_by("k").agg(n=ps.count()).write_to(Slow())
+    job = totals.start(checkpoint=tmp_path, checkpoint_every="1h", name="ending")
+    with job:
+        checkpointer = job._run.checkpointer
+        asked = [checkpointer.request(savepoint=name) for name in (None, "a", "b")]
+        with pytest.raises(CheckpointError, match="savepoint 'b' is being made already"):
+            checkpointer.request(savepoint="b")
+        more.set()
+        while not job._run.driver.done:
+            assert job.wait(0.01) is False
+        go_on.set()
+        job.wait()
+    assert all(epoch.committed.is_set() for epoch in asked)
+    assert job.epoch == 2
+    assert CheckpointStore(LocalStorage(tmp_path), job="ending").savepoints() == ["a", "b"]
+
+
 def test_a_barrier_does_not_wait_for_the_rows_of_a_budget(tmp_path):
     decided = threading.Event()
 
@@ -323,6 +369,29 @@ class Disk(LocalStorage):
     def replace(self, name, data, version):
         self._need_room()
         return super().replace(name, data, version)
+
+
+class SmallDisk(Disk):
+    """A disk with room for so many files of state."""
+
+    room = 2
+
+    def open_output(self, name):
+        self.full = self.room == 0
+        self.room -= 1
+        return super().open_output(name)
+
+
+def test_what_a_full_disk_has_of_a_checkpoint_is_taken_away(tmp_path):
+    job = (
+        query(Ticks(gate=lambda: 1000))
+        .write_to(Ledger())
+        .start(checkpoint=SmallDisk(tmp_path), checkpoint_every="1h", name="small")
+    )
+    with job, pytest.raises(CheckpointError, match="No space left on device"):
+        job.checkpoint()
+    job.cancel()
+    assert os.listdir(tmp_path / "state") == []
 
 
 def test_a_full_disk_ends_the_job_and_says_what_was_committed(tmp_path):
