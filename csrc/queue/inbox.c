@@ -62,14 +62,6 @@ void ps_inbox_announce(ps_inbox *inbox)
     }
 }
 
-void ps_ring_add_to(const ps_ring *ring, ps_occupancy *sum)
-{
-    sum->used += ps_ring_size(ring);
-    sum->capacity += (int64_t)ring->capacity;
-    sum->bytes += ps_ring_kib(ring) << 10;
-    sum->max_bytes += ring->kib_limit == INT64_MAX ? 0 : ring->kib_limit << 10;
-}
-
 void ps_inbox_size(const ps_inbox *inbox, ps_occupancy *out)
 {
     *out = (ps_occupancy){0};

@@ -37,12 +37,6 @@ void ps_inbox_fini(ps_inbox *inbox);
 bool ps_inbox_try_pop(ps_inbox *inbox, ps_message *out, int32_t *channel);
 void ps_inbox_announce(ps_inbox *inbox);
 /* Over all channels, for metrics: any thread. */
-typedef struct ps_occupancy {
-    int64_t used, capacity;   /* messages */
-    int64_t bytes, max_bytes; /* of the batches among them */
-} ps_occupancy;
-
 void ps_inbox_size(const ps_inbox *inbox, ps_occupancy *out);
-void ps_ring_add_to(const ps_ring *ring, ps_occupancy *sum);
 
 #endif

@@ -43,6 +43,14 @@ int64_t ps_ring_kib_limit(const ps_mem *mem, int32_t ring_count)
     return ps_max_i64(ps_min_i64(budget_kib / BUDGET_PART / ring_count, KIB_MAX), KIB_MIN);
 }
 
+void ps_ring_add_to(const ps_ring *ring, ps_occupancy *sum)
+{
+    sum->used += ps_ring_size(ring);
+    sum->capacity += (int64_t)ring->capacity;
+    sum->bytes += ps_ring_kib(ring) << 10;
+    sum->max_bytes += ring->kib_limit == INT64_MAX ? 0 : ring->kib_limit << 10;
+}
+
 void ps_ring_fini(ps_ring *ring)
 {
     if (ring->slots == NULL) {

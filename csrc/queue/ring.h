@@ -159,4 +159,11 @@ static inline int64_t ps_ring_kib(const ps_ring *ring)
     return ps_max_i64(pushed - popped, 0);
 }
 
+typedef struct ps_occupancy {
+    int64_t used, capacity;   /* messages */
+    int64_t bytes, max_bytes; /* of the batches among them */
+} ps_occupancy;
+
+void ps_ring_add_to(const ps_ring *ring, ps_occupancy *sum);
+
 #endif
