@@ -886,6 +886,32 @@ static inline void check_run(const job *j, const run *r, const event *rows, int6
     ps_mem_release(mem);
 }
 
+/* Refuses every allocation in turn: each run ends in an error that says so, until one passes. */
+static inline void check_refusals(const job *j, const run *r, const event *rows, int64_t count)
+{
+    lines want = oracle(j, rows, count);
+    ps_status status = PS_NO_MEMORY;
+    for (int64_t n = 1; status != PS_OK; n++) {
+        ps_mem *mem = NULL;
+        lines got;
+        ps_error err = {0};
+        CHECK_OK(ps_mem_create(0, &mem, NULL));
+        ps_mem_fail_at(mem, n);
+        status = run_job(j, r, rows, count, mem, &got, &err);
+        if (status == PS_OK) {
+            CHECK(n > 100);
+            lines_check(&got, &want, "with memory");
+        } else {
+            CHECK_EQ(status, PS_NO_MEMORY);
+            CHECK(strstr(err.text, "bytes") != NULL);
+        }
+        lines_free(&got);
+        CHECK_EQ(ps_mem_used(mem), 0);
+        ps_mem_release(mem);
+    }
+    lines_free(&want);
+}
+
 /* ---- jobs and rows ---- */
 
 #define AGG(f, column)                                                                             \

@@ -287,30 +287,10 @@ static void every_refused_allocation_is_an_error(void)
 {
     rng random = {5};
     draw_events(rows, 60, 6, 5, 15, &random);
+    const run r = {.cut = 20, .shards = 2, .stop_at = 40, .restored_shards = 1};
     for (size_t set = 0; set < SET_COUNT; set += 2) {
         const job j = make_job(&SOME_WINDOWS[3], 4, 2, &SETS[set]);
-        lines want = oracle(&j, rows, 60);
-        ps_status status = PS_NO_MEMORY;
-        for (int64_t n = 1; status != PS_OK; n++) {
-            ps_mem *mem = NULL;
-            lines got;
-            ps_error err = {0};
-            const run r = {.cut = 20, .shards = 2, .stop_at = 40, .restored_shards = 1};
-            CHECK_OK(ps_mem_create(0, &mem, NULL));
-            ps_mem_fail_at(mem, n);
-            status = run_job(&j, &r, rows, 60, mem, &got, &err);
-            if (status == PS_OK) {
-                CHECK(n > 100);
-                lines_check(&got, &want, "with memory");
-            } else {
-                CHECK_EQ(status, PS_NO_MEMORY);
-                CHECK(strstr(err.text, "bytes") != NULL);
-            }
-            lines_free(&got);
-            CHECK_EQ(ps_mem_used(mem), 0);
-            ps_mem_release(mem);
-        }
-        lines_free(&want);
+        check_refusals(&j, &r, rows, 60);
     }
 }
 
