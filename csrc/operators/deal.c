@@ -254,11 +254,10 @@ static void deal_share(const ps_deal *deal, const share *s, ps_batch *part, int6
 }
 
 /* An empty batch for the rows of one target. */
-static ps_status begin_part(const ps_deal *deal, int32_t target, ps_batch **out, ps_error *err)
+static ps_status begin_batch(const ps_deal *deal, int64_t count, ps_batch **out, ps_error *err)
 {
     ps_batch *part;
-    PS_TRY(
-        ps_batch_create(deal->batch->mem, deal->batch->schema, deal->counts[target], &part, err));
+    PS_TRY(ps_batch_create(deal->batch->mem, deal->batch->schema, count, &part, err));
     const ps_status status = lay_out(deal, part, err);
     if (status != PS_OK) {
         ps_batch_release(part);
@@ -270,40 +269,39 @@ static ps_status begin_part(const ps_deal *deal, int32_t target, ps_batch **out,
     return PS_OK;
 }
 
-ps_status ps_deal_batches(const ps_deal *deal, ps_batch **parts, ps_error *err)
+/* ---- all targets ---- */
+
+void ps_deal_part_release(ps_deal_part *part)
 {
-    dealing room;
-    for (int32_t t = 0; t < deal->target_count; t++) {
-        parts[t] = NULL;
-        const ps_status status = deal->counts[t] == 0 ? PS_OK : begin_part(deal, t, &parts[t], err);
-        if (status != PS_OK) {
-            for (int32_t made = 0; made < t; made++) {
-                ps_batch_release(parts[made]);
-            }
-            return status;
-        }
+    ps_batch_release(part->batch);
+    ps_selection_release(part->selection);
+    *part = (ps_deal_part){0};
+}
+
+static ps_status begin_part(const ps_deal *deal, bool dense, int64_t count, ps_deal_part *part,
+                            ps_error *err)
+{
+    *part = (ps_deal_part){0};
+    if (count == 0) {
+        return PS_OK;
     }
-    share s;
-    begin_dealing(deal, &room);
-    while (next_share(deal, &room, &s)) {
-        deal_share(deal, &s, parts[s.target], room.done[s.target]);
-        room.done[s.target] += s.count;
+    if (dense) {
+        return begin_batch(deal, count, &part->batch, err);
     }
+    PS_TRY(ps_selection_create(deal->batch->mem, count, &part->selection, err));
+    part->batch = deal->batch;
+    ps_batch_retain(part->batch);
     return PS_OK;
 }
 
-ps_status ps_deal_selections(const ps_deal *deal, ps_selection **parts, ps_error *err)
+ps_status ps_deal_out(const ps_deal *deal, bool dense, ps_deal_part *parts, ps_error *err)
 {
     dealing room;
     for (int32_t t = 0; t < deal->target_count; t++) {
-        parts[t] = NULL;
-        const ps_status status =
-            deal->counts[t] == 0
-                ? PS_OK
-                : ps_selection_create(deal->batch->mem, deal->counts[t], &parts[t], err);
+        const ps_status status = begin_part(deal, dense, deal->counts[t], &parts[t], err);
         if (status != PS_OK) {
             for (int32_t made = 0; made < t; made++) {
-                ps_selection_release(parts[made]);
+                ps_deal_part_release(&parts[made]);
             }
             return status;
         }
@@ -311,9 +309,15 @@ ps_status ps_deal_selections(const ps_deal *deal, ps_selection **parts, ps_error
     share s;
     begin_dealing(deal, &room);
     while (next_share(deal, &room, &s)) {
-        ps_selection *const part = parts[s.target];
-        memcpy(part->rows + part->count, s.numbers, (size_t)s.count * sizeof(uint32_t));
-        part->count += s.count;
+        const ps_deal_part *const part = &parts[s.target];
+        int64_t *const done = &room.done[s.target];
+        if (dense) {
+            deal_share(deal, &s, part->batch, *done);
+        } else {
+            memcpy(part->selection->rows + *done, s.numbers, (size_t)s.count * sizeof(uint32_t));
+            part->selection->count += s.count;
+        }
+        *done += s.count;
     }
     return PS_OK;
 }

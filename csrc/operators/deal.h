@@ -30,12 +30,18 @@ typedef struct ps_deal {
 
 /* Whether all wanted columns can be dealt. */
 bool ps_deal_fits(const ps_batch *batch, const bool *wanted);
-/* parts[target]: its rows in their order, times and late watermarks included; NULL where it has
- * none. */
-PS_MUST_CHECK ps_status ps_deal_batches(const ps_deal *deal, ps_batch **parts, ps_error *err);
-/* Their row numbers instead. */
-PS_MUST_CHECK ps_status ps_deal_selections(const ps_deal *deal, ps_selection **parts,
-                                           ps_error *err);
+/* What one target gets; all NULL where it has no rows. Its owner has a reference of each. */
+typedef struct ps_deal_part {
+    ps_batch *batch;
+    ps_selection
+        *selection; /* its rows of a batch that targets share; NULL: the batch is its own */
+} ps_deal_part;
+
+/* parts[target]: its rows in their order, times and late watermarks included. dense: as batches of
+ * their own, which must fit; else as selections of the batch. */
+PS_MUST_CHECK ps_status ps_deal_out(const ps_deal *deal, bool dense, ps_deal_part *parts,
+                                    ps_error *err);
+void ps_deal_part_release(ps_deal_part *part);
 /* The row numbers of nobody's rows. */
 PS_MUST_CHECK ps_status ps_deal_nobodys(const ps_deal *deal, ps_selection **out, ps_error *err);
 

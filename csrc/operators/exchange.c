@@ -13,12 +13,11 @@ typedef struct exchange_operator {
     ps_outbox *outbox;
     int32_t key_count;
     ps_program **keys;
-    ps_vector *vectors; /* of one chunk */
-    const bool *wanted; /* columns that somebody downstream reads; NULL: all */
-    int64_t *counts;    /* rows a target of one batch */
-    uint16_t *targets;  /* of each row of one batch */
-    ps_batch **parts;   /* of one batch, by target */
-    ps_selection **selections;
+    ps_vector *vectors;  /* of one chunk */
+    const bool *wanted;  /* columns that somebody downstream reads; NULL: all */
+    int64_t *counts;     /* rows a target of one batch */
+    uint16_t *targets;   /* of each row of one batch */
+    ps_deal_part *parts; /* of one batch, by target */
     uint64_t hashes[PS_CHUNK_ROWS];
     ps_pre_aggregate *pre;      /* NULL: rows travel as they are */
     ps_pre_choice *choice;      /* with pre */
@@ -71,28 +70,41 @@ static uint16_t hot_target(const exchange_operator *op)
     return (uint16_t)op->outbox->target_count;
 }
 
+/* The keys of a chunk: of partials the first columns. */
+static ps_status load_keys(exchange_operator *op, const ps_batch *batch, const uint32_t *numbers,
+                           int64_t start, int64_t count, ps_error *err)
+{
+    for (int32_t k = 0; k < op->key_count; k++) {
+        if (batch->partial) {
+            ps_vector_load(&batch->columns[k], numbers, start, count, &op->scratch[k],
+                           &op->vectors[k]);
+        } else {
+            PS_TRY(
+                ps_program_eval(op->keys[k], batch, numbers, start, count, &op->vectors[k], err));
+        }
+    }
+    return PS_OK;
+}
+
 /* Finds the target of each of the `rows` rows and counts them. hot: those of hot keys apart. */
 static ps_status route(exchange_operator *op, const ps_batch *batch, const ps_selection *selection,
                        int64_t rows, bool hot, ps_error *err)
 {
     int64_t hot_rows = 0;
-    for (int32_t k = 0; k < op->key_count; k++) {
+    for (int32_t k = 0; k < op->key_count && !batch->partial; k++) {
         ps_program_begin_batch(op->keys[k]);
     }
     for (int64_t start = 0; start < rows; start += PS_CHUNK_ROWS) {
         const int64_t count = ps_min_i64(rows - start, PS_CHUNK_ROWS);
         const uint32_t *const numbers = selection != NULL ? selection->rows + start : NULL;
-        for (int32_t k = 0; k < op->key_count; k++) {
-            PS_TRY(ps_program_eval(op->keys[k], batch, numbers, selection != NULL ? 0 : start,
-                                   count, &op->vectors[k], err));
-        }
+        PS_TRY(load_keys(op, batch, numbers, selection != NULL ? 0 : start, count, err));
         ps_key_hash(op->vectors, op->key_count, count, op->hashes);
         find_targets(op->hashes, count, op->outbox->target_count, op->targets + start);
         if (hot) {
             hot_rows += ps_pre_choice_mark(op->choice, op->hashes, count, hot_target(op),
                                            op->targets + start);
         }
-        if (op->choice != NULL) {
+        if (op->choice != NULL && !batch->partial) {
             ps_pre_choice_sample(op->choice, op->hashes, count);
         }
     }
@@ -121,33 +133,21 @@ static ps_status send(exchange_operator *op, int32_t target, ps_batch *batch,
     return PS_OK;
 }
 
-/* Sends each target its own rows, dense. */
-static ps_status send_batches(exchange_operator *op, const ps_deal *deal, ps_error *err)
+/* Sends each target its own rows: dense, or the whole batch with their numbers where columns cannot
+ * be dealt. */
+static ps_status send_parts(exchange_operator *op, const ps_deal *deal, ps_error *err)
 {
-    ps_batch **const parts = op->parts;
-    PS_TRY(ps_deal_batches(deal, parts, err));
+    const bool dense = ps_deal_fits(deal->batch, deal->wanted);
+    const int64_t whole_bytes = dense ? 0 : ps_batch_size_bytes(deal->batch);
+    PS_TRY(ps_deal_out(deal, dense, op->parts, err));
     ps_status status = PS_OK;
     for (int32_t i = 0; i < deal->target_count; i++) {
-        if (parts[i] != NULL && status == PS_OK) {
-            status = send(op, i, parts[i], NULL, ps_batch_size_bytes(parts[i]), err);
+        ps_deal_part *const part = &op->parts[i];
+        if (part->batch != NULL && status == PS_OK) {
+            status = send(op, i, part->batch, part->selection,
+                          dense ? ps_batch_size_bytes(part->batch) : whole_bytes, err);
         }
-        ps_batch_release(parts[i]);
-    }
-    return status;
-}
-
-/* The whole batch with each target's row numbers, for columns that cannot be dealt. */
-static ps_status send_selections(exchange_operator *op, const ps_deal *deal, ps_error *err)
-{
-    const int64_t size_bytes = ps_batch_size_bytes(deal->batch);
-    ps_selection **const parts = op->selections;
-    PS_TRY(ps_deal_selections(deal, parts, err));
-    ps_status status = PS_OK;
-    for (int32_t i = 0; i < deal->target_count; i++) {
-        if (parts[i] != NULL && status == PS_OK) {
-            status = send(op, i, deal->batch, parts[i], size_bytes, err);
-        }
-        ps_selection_release(parts[i]);
+        ps_deal_part_release(part);
     }
     return status;
 }
@@ -168,36 +168,22 @@ static ps_status send_routed(exchange_operator *op, ps_batch *batch, ps_selectio
                           .targets = op->targets,
                           .target_count = target_count,
                           .counts = op->counts};
-    return ps_deal_fits(batch, wanted) ? send_batches(op, &deal, err)
-                                       : send_selections(op, &deal, err);
+    return send_parts(op, &deal, err);
 }
 
-/* ---- pre-aggregation ---- */
-
-/* A batch of partials to the shards that own their keys. */
-static ps_status send_partials(void *context, ps_batch *partials, ps_error *err)
-{
-    exchange_operator *const op = context;
-    const int64_t rows = partials->length;
-    for (int64_t start = 0; start < rows; start += PS_CHUNK_ROWS) {
-        const int64_t count = ps_min_i64(rows - start, PS_CHUNK_ROWS);
-        for (int32_t k = 0; k < op->key_count; k++) {
-            ps_vector_load(&partials->columns[k], NULL, start, count, &op->scratch[k],
-                           &op->vectors[k]);
-        }
-        ps_key_hash(op->vectors, op->key_count, count, op->hashes);
-        find_targets(op->hashes, count, op->outbox->target_count, op->targets + start);
-    }
-    count_targets(op, rows);
-    return send_routed(op, partials, NULL, rows, NULL, err);
-}
-
-/* Rows on their way to their owners one by one. */
+/* Rows, or partials, on their way to their owners one by one. */
 static ps_status send_rows(exchange_operator *op, ps_batch *batch, ps_selection *selection,
                            int64_t rows, ps_error *err)
 {
     PS_TRY(route(op, batch, selection, rows, false, err));
-    return send_routed(op, batch, selection, rows, op->wanted, err);
+    return send_routed(op, batch, selection, rows, batch->partial ? NULL : op->wanted, err);
+}
+
+/* ---- pre-aggregation ---- */
+
+static ps_status send_partials(void *context, ps_batch *partials, ps_error *err)
+{
+    return send_rows(context, partials, NULL, partials->length, err);
 }
 
 /* Adds some rows up and sends the totals; the rows themselves when a total leaves its range. */
@@ -324,8 +310,7 @@ static void close_exchange(ps_operator *self)
     free_array(mem, op->vectors, (size_t)op->key_count * sizeof(ps_vector));
     const size_t target_count = (size_t)op->outbox->target_count;
     free_array(mem, op->counts, (target_count + 1) * sizeof(int64_t));
-    free_array(mem, op->parts, target_count * sizeof(ps_batch *));
-    free_array(mem, op->selections, target_count * sizeof(ps_selection *));
+    free_array(mem, op->parts, target_count * sizeof(ps_deal_part));
     free_array(mem, op->targets, PS_BATCH_ROWS_MAX * sizeof(uint16_t));
     free_array(mem, op->choice, sizeof *op->choice);
     free_array(mem, op->behind, target_count * sizeof(bool));
@@ -354,11 +339,10 @@ static ps_status prepare(exchange_operator *op, ps_program *const *keys, ps_erro
     op->vectors = ps_alloc_zeroed(mem, key_count * sizeof(ps_vector));
     const size_t target_count = (size_t)op->outbox->target_count;
     op->counts = ps_alloc_zeroed(mem, (target_count + 1) * sizeof(int64_t));
-    op->parts = ps_alloc_zeroed(mem, target_count * sizeof(ps_batch *));
-    op->selections = ps_alloc_zeroed(mem, target_count * sizeof(ps_selection *));
+    op->parts = ps_alloc_zeroed(mem, target_count * sizeof(ps_deal_part));
     op->targets = ps_alloc(mem, PS_BATCH_ROWS_MAX * sizeof(uint16_t));
     if (op->keys == NULL || op->vectors == NULL || op->counts == NULL || op->parts == NULL ||
-        op->selections == NULL || op->targets == NULL) {
+        op->targets == NULL) {
         return ps_mem_refused(mem, PS_BATCH_ROWS_MAX * sizeof(uint16_t), "an exchange", err);
     }
     for (int32_t k = 0; k < op->key_count; k++) {

@@ -94,25 +94,27 @@ static void deal_all(const hand *h)
 {
     const ps_deal deal = deal_of(h);
     bool seen[ROWS] = {false};
-    ps_batch *parts[TARGETS_MOST];
-    ps_selection *rows[TARGETS_MOST];
-    CHECK_OK(ps_deal_batches(&deal, parts, NULL));
-    CHECK_OK(ps_deal_selections(&deal, rows, NULL));
+    ps_deal_part dense[TARGETS_MOST], shared[TARGETS_MOST];
+    CHECK_OK(ps_deal_out(&deal, true, dense, NULL));
+    CHECK_OK(ps_deal_out(&deal, false, shared, NULL));
     for (int32_t target = 0; target < h->target_count; target++) {
-        CHECK_EQ(rows[target] == NULL, h->counts[target] == 0);
-        CHECK_EQ(parts[target] == NULL, h->counts[target] == 0);
-        if (rows[target] == NULL) {
+        const ps_selection *rows = shared[target].selection;
+        CHECK(dense[target].selection == NULL);
+        CHECK_EQ(rows == NULL, h->counts[target] == 0);
+        CHECK_EQ(dense[target].batch == NULL, h->counts[target] == 0);
+        CHECK(shared[target].batch == (rows == NULL ? NULL : h->batch));
+        if (rows == NULL) {
             continue;
         }
-        CHECK_EQ(rows[target]->count, h->counts[target]);
-        for (int64_t i = 0; i < rows[target]->count; i++) {
-            const uint32_t *row = &rows[target]->rows[i];
+        CHECK_EQ(rows->count, h->counts[target]);
+        for (int64_t i = 0; i < rows->count; i++) {
+            const uint32_t *row = &rows->rows[i];
             CHECK(!seen[*row] && (i == 0 || *row > row[-1]));
             seen[*row] = true;
         }
-        check_part(h, parts[target], rows[target]);
-        ps_selection_release(rows[target]);
-        ps_batch_release(parts[target]);
+        check_part(h, dense[target].batch, rows);
+        ps_deal_part_release(&dense[target]);
+        ps_deal_part_release(&shared[target]);
     }
     ps_selection *rest = NULL;
     CHECK_OK(ps_deal_nobodys(&deal, &rest, NULL));
@@ -172,27 +174,22 @@ static void refused_memory_leaks_nothing(void)
     begin(&h, 300, 0, false, 3);
     const ps_deal deal = deal_of(&h);
     const int64_t used = ps_mem_used(h.mem);
-    for (int64_t nth = 1;; nth++) {
-        ps_batch *parts[TARGETS_MOST];
-        ps_mem_fail_at(h.mem, nth);
-        const ps_status status = ps_deal_batches(&deal, parts, NULL);
-        ps_mem_fail_at(h.mem, 0);
-        for (int32_t t = 0; status == PS_OK && t < h.target_count; t++) {
-            ps_batch_release(parts[t]);
+    for (int dense = 0; dense < 2; dense++) {
+        for (int64_t nth = 1;; nth++) {
+            ps_deal_part parts[TARGETS_MOST];
+            ps_mem_fail_at(h.mem, nth);
+            const ps_status status = ps_deal_out(&deal, dense != 0, parts, NULL);
+            ps_mem_fail_at(h.mem, 0);
+            for (int32_t t = 0; status == PS_OK && t < h.target_count; t++) {
+                ps_deal_part_release(&parts[t]);
+            }
+            CHECK_EQ(ps_mem_used(h.mem), used);
+            if (status == PS_OK) {
+                CHECK(nth > 2);
+                break;
+            }
+            CHECK_EQ(status, PS_NO_MEMORY);
         }
-        CHECK_EQ(ps_mem_used(h.mem), used);
-        if (status == PS_OK) {
-            CHECK(nth > 2);
-            break;
-        }
-        CHECK_EQ(status, PS_NO_MEMORY);
-    }
-    for (int64_t nth = 1; nth <= h.target_count; nth++) {
-        ps_selection *rows[TARGETS_MOST];
-        ps_mem_fail_at(h.mem, nth);
-        CHECK_EQ(ps_deal_selections(&deal, rows, NULL), PS_NO_MEMORY);
-        ps_mem_fail_at(h.mem, 0);
-        CHECK_EQ(ps_mem_used(h.mem), used);
     }
     end(&h);
 }
