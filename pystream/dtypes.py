@@ -105,7 +105,7 @@ def describe_format(format: str, dictionary: str | None = None) -> str:
     if format.startswith("tD"):
         return f"duration[{_UNIT_NAMES[format[2]]}]"
     if format.startswith("d:"):
-        return f"decimal({format[2:]})"
+        return f"decimal({format[2:].removesuffix(',128')})"
     nested = {"+l": "list", "+L": "large_list", "+s": "struct", "+m": "map"}
     return nested.get(format[:2], format)
 

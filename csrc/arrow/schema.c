@@ -283,10 +283,22 @@ int32_t ps_schema_find(const ps_schema *schema, const char *name)
     return -1;
 }
 
+/* The same letters; "d:18,3,128" is the long way to write "d:18,3". */
+static bool format_same(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
+    }
+    static const char bits[] = ",128";
+    return strcmp(a, b) == 0 || (*a == '\0' && strcmp(b, bits) == 0) ||
+           (*b == '\0' && strcmp(a, bits) == 0);
+}
+
 /* Formats all the way down; the names of a struct's children count, those of a list's do not. */
 static bool arrow_same(const ArrowSchema *a, const ArrowSchema *b)
 {
-    if (strcmp(a->format, b->format) != 0 || a->n_children != b->n_children ||
+    if (!format_same(a->format, b->format) || a->n_children != b->n_children ||
         (a->dictionary == NULL) != (b->dictionary == NULL)) {
         return false;
     }

@@ -203,6 +203,31 @@ static void differences_are_named(void)
     check_nothing_left(mem);
 }
 
+static ps_status decimal(ps_mem *mem, const char *format, ps_schema **out)
+{
+    ArrowSchema top;
+    make_schema(&top, "+s", "", 1);
+    make_schema(top.children[0], format, "d", 0);
+    return ps_schema_import(mem, &top, out, NULL);
+}
+
+static void a_decimal_has_two_names(void)
+{
+    ps_mem *mem = make_account();
+    ps_schema *brief = NULL, *full = NULL, *wide = NULL;
+    CHECK_OK(decimal(mem, "d:18,3", &brief));
+    CHECK_OK(decimal(mem, "d:18,3,128", &full));
+    CHECK_OK(decimal(mem, "d:18,3,256", &wide));
+    CHECK_OK(ps_schema_same(brief, full, NULL));
+    CHECK_OK(ps_schema_same(full, brief, NULL));
+    CHECK_EQ(ps_schema_same(full, wide, NULL), PS_INVALID);
+    CHECK_EQ(ps_schema_same(brief, wide, NULL), PS_INVALID);
+    ps_schema_release(brief);
+    ps_schema_release(full);
+    ps_schema_release(wide);
+    check_nothing_left(mem);
+}
+
 static ps_status build(ps_mem *mem, const ps_schema *like, ps_schema **out)
 {
     ps_schema_builder *builder = NULL;
@@ -300,6 +325,7 @@ int main(void)
     RUN(bad_schemas_are_refused);
     RUN(nesting_is_bounded);
     RUN(differences_are_named);
+    RUN(a_decimal_has_two_names);
     RUN(builder_makes_fields);
     RUN(builder_wants_exactly_its_fields);
     RUN(refused_memory_leaks_nothing);

@@ -35,6 +35,21 @@ def test_frames_of_other_libraries():
     assert ps.read_arrow(relation).filter(col("a") > 1).collect().num_rows == 2
 
 
+def test_decimals_of_duckdb():
+    """Its streams call them d:18,3,128, the schema that pyarrow makes of it d:18,3."""
+    relation = duckdb.sql(
+        "SELECT range AS n, (range / 8)::DECIMAL(18, 3) AS d, [1::DECIMAL(4, 1)] AS l FROM range(9)"
+    )
+    wanted = relation.to_arrow_table()
+    stream = ps.read_arrow(relation)
+    assert stream.collect() == wanted
+    assert stream.filter(col("n") > 6).collect() == wanted.slice(7)
+    assert stream.union(ps.read_arrow(wanted)).collect().num_rows == 18
+    other = wanted.set_column(1, "d", wanted["d"].cast(pa.decimal128(19, 3)))
+    with pytest.raises(SchemaError, match=r"was decimal\(18,3\), is decimal\(19,3\)"):
+        stream.union(ps.read_arrow(other))
+
+
 def test_results_leave_as_arrow():
     stream = ps.read_arrow(TABLE).filter(col("a") > 1)
     assert pl.DataFrame(stream)["a"].to_list() == [2, 3]
