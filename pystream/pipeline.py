@@ -66,7 +66,8 @@ class Pipeline:
             the name of a savepoint.
         allow_dropped_state
             The query no longer has an operator whose state is in the checkpoint, or a source whose
-            position is, and another in its place: forget it.
+            position is, or the sink that has to finish its epoch, and another in its place: forget
+            it.
         lease
             How long another instance of the job waits when this one has died without a word on
             another machine, or hangs. Renewed each third of it, also while nothing is written.

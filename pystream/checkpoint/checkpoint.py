@@ -36,6 +36,8 @@ class Checkpoint:
         Use of a source, then partition, to the position after this epoch's input.
     uses
         Descriptions of the uses of sources.
+    sink
+        What the sink was called, if that is known.
     sink_token
         What the sink needs to finish this epoch's commit.
     operators
@@ -58,6 +60,7 @@ class Checkpoint:
         self.savepoint = manifest.savepoint
         self.positions: Mapping[str, Mapping[str, Any]] = manifest.positions
         self.uses: Sequence[Mapping[str, Any]] = manifest.uses
+        self.sink = manifest.sink
         self.sink_token = manifest.sink_token
         self.operators: Sequence[Mapping[str, Any]] = manifest.operators
         self.parallelism = manifest.parallelism

@@ -95,7 +95,8 @@ def _show(store: CheckpointStore, which: str | None, verify: bool) -> int:
         ("state", f"{_size(found.bytes)} in {len(found.files)} files"),
         ("shards", found.parallelism),
         ("input", "ended" if found.finished else "goes on"),
-        ("sink", "nothing to finish" if found.sink_token is None else _json(found.sink_token)),
+        *([("sink", found.sink)] if found.sink is not None else []),
+        ("token", "nothing to finish" if found.sink_token is None else _json(found.sink_token)),
         *([("checksums", "all right")] if verify else []),
     )
     positions = [

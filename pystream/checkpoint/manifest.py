@@ -3,7 +3,7 @@
 ``checkpoints/000000000042.json`` is checkpoint 42, ``savepoints/NAME.json`` a savepoint; both are
 records (record.py) with these members:
 
-    ``format``       3; readers refuse 1, which called columns of state after aggregates, and
+    ``format``       4; readers refuse 1, which called columns of state after aggregates, and
                      what is newer
     ``pystream``     version that wrote it
     ``job``          name of the job
@@ -15,6 +15,7 @@ records (record.py) with these members:
     ``finished``     whether the input had ended
     ``positions``    use of a source -> partition -> position, any JSON
     ``uses``         of sources, described (uses.py); not in format 2
+    ``sink``         what the sink was called, or null; not in formats 2 and 3
     ``sink_token``   what the sink's ``prepare`` answered, any JSON
     ``operators``    descriptors of the stateful operators (migration.py)
     ``files``        state files, in the order in which they are restored:
@@ -44,7 +45,7 @@ __all__ = [
     "encode_seal",
 ]
 
-FORMAT = 3
+FORMAT = 4
 _OLDEST = 2  # that is read
 
 
@@ -79,6 +80,7 @@ class Manifest:
     savepoint: str | None = None
     pystream: str = ""
     uses: Sequence[Mapping[str, Any]] = ()
+    sink: str | None = None
 
 
 class SealedError(FileNotFoundError):
@@ -123,7 +125,7 @@ def decode_manifest(data: bytes, name: str, job: str | None) -> Manifest:
     if written < _OLDEST:
         raise CheckpointError(
             f"{name} has the older format {written}, written by pystream "
-            f"{document.get('pystream')}; this pystream reads formats {_OLDEST} and {FORMAT}: "
+            f"{document.get('pystream')}; this pystream reads formats {_OLDEST} to {FORMAT}: "
             "end the job with the pystream that wrote it, then start with another place for "
             "checkpoints"
         )

@@ -79,6 +79,7 @@ class CheckpointWriter:
         uses: Sequence[Mapping[str, Any]] = (),
         parallelism: int = 1,
         finished: bool = False,
+        sink: str | None = None,
     ) -> Checkpoint:
         """Make the files durable, then decide the epoch.
 
@@ -107,6 +108,7 @@ class CheckpointWriter:
             files=files,
             pystream=version(),
             uses=uses,
+            sink=sink,
         )
         self._ended = True
         with self._named():

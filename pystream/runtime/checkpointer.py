@@ -265,6 +265,7 @@ class Checkpointer(Actor):
             uses=self._driver.uses(),
             parallelism=self._driver.parallelism,
             finished=epoch.finished,
+            sink=self._output.sink.name,
         )
         for name in epoch.also:
             self._store.savepoint(name)

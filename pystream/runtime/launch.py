@@ -160,7 +160,7 @@ def _with_checkpoints(
     undo.callback(driver.close)
     driver.limit_budget(_BUDGET_ROWS)
     output = Output(sink, driver.wake)
-    open_sink(output, SinkContext(name, storage), start)
+    open_sink(output, SinkContext(name, storage), start, allow_dropped=options.allow_dropped_state)
     checkpointer = Checkpointer(
         store,
         lease,

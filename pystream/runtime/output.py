@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pystream._native.arrow import BatchList
-from pystream.connectors.base import Sink, SinkContext, fail_as
+from pystream.connectors.base import RewoundError, Sink, SinkContext, fail_as
 from pystream.errors import PystreamError, SinkError
 from pystream.plan.schema import Schema
 from pystream.runtime.actor import Actor
@@ -58,12 +58,30 @@ class Output(Actor):
         self._doing: str | None = None
         self._since_s = 0.0
 
-    def open(self, schema: Schema, context: SinkContext, epoch: int, token: Any) -> None:
-        """Open the sink where the last decided epoch left it. In the caller's thread."""
+    def open(
+        self,
+        schema: Schema,
+        context: SinkContext,
+        epoch: int,
+        token: Any,
+        *,
+        may_forget: bool = False,
+    ) -> None:
+        """Open the sink where the last decided epoch left it. In the caller's thread.
+
+        may_forget: a token that is not of this sink may be left alone.
+        """
         try:
             with _naming(self.sink):
                 self.sink.open(schema, context)
-                self.sink.recover(epoch, token)
+                try:
+                    self.sink.recover(epoch, token)
+                except RewoundError:
+                    raise
+                except Exception:
+                    if not may_forget:
+                        raise
+                    self.sink.recover(epoch, None)
         except BaseException as error:
             self.abort(error)
             raise

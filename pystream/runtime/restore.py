@@ -22,7 +22,7 @@ from pystream.checkpoint import (
     compare,
     match_uses,
 )
-from pystream.connectors.base import Position, RewoundError, SinkContext
+from pystream.connectors.base import Position, RewoundError, Sink, SinkContext
 from pystream.errors import CheckpointError, CorruptDataError
 from pystream.runtime.driver import Driver
 from pystream.runtime.output import Output
@@ -38,8 +38,8 @@ class Beginning:
 
     Attributes
     ----------
-    epoch, token
-        The last epoch that the sink is to finish.
+    epoch, token, sink
+        The last epoch that the sink is to finish, and the name of the sink that prepared it.
     over
         The input had ended: there is nothing to do.
     passed_over
@@ -49,6 +49,7 @@ class Beginning:
     driver: Driver
     epoch: int
     token: Any
+    sink: str | None
     over: bool
     passed_over: tuple[str, ...] = ()
 
@@ -77,12 +78,12 @@ def begin(
         return _newest(store, make, allow_dropped)
     chosen = None if restore == "none" else _chosen(store, restore)
     decided = store.newest_manifest()  # a person decided that rows since the chosen one come again
-    epoch, token = (0, None) if decided is None else (decided.epoch, decided.sink_token)
     try:
         driver = _restored(chosen, make, allow_dropped)
     except DamagedError as error:
         raise _refuse(store, restore, error) from error
-    return Beginning(driver, epoch, token, chosen is not None and chosen.finished)
+    over = chosen is not None and chosen.finished
+    return _beginning(driver, decided, over)
 
 
 def _newest(store: CheckpointStore, make: Make, allow_dropped: bool) -> Beginning:
@@ -96,9 +97,16 @@ def _newest(store: CheckpointStore, make: Make, allow_dropped: bool) -> Beginnin
             store.pass_over(latest.epoch, str(error))
             continue
         if latest is None:
-            return Beginning(driver, 0, None, over=False)
-        passed_over = tuple(store.passed_over)
-        return Beginning(driver, latest.epoch, latest.sink_token, latest.finished, passed_over)
+            return _beginning(driver, None, over=False)
+        return _beginning(driver, latest, latest.finished, tuple(store.passed_over))
+
+
+def _beginning(
+    driver: Driver, last: Checkpoint | None, over: bool, passed_over: tuple[str, ...] = ()
+) -> Beginning:
+    if last is None:
+        return Beginning(driver, 0, None, None, over, passed_over)
+    return Beginning(driver, last.epoch, last.sink_token, last.sink, over, passed_over)
 
 
 def _chosen(store: CheckpointStore, restore: str | int) -> Checkpoint:
@@ -168,13 +176,27 @@ def _pieces(checkpoint: Checkpoint, operator: str | None) -> Iterator[Any]:
         raise DamagedError(str(error)) from error
 
 
-def open_sink(output: Output, context: SinkContext, start: Beginning) -> None:
+def open_sink(
+    output: Output, context: SinkContext, start: Beginning, *, allow_dropped: bool = False
+) -> None:
     """Open the sink at a beginning, if no row can come twice, and warn of what was passed over.
+
+    Parameters
+    ----------
+    output
+        Has the sink.
+    context
+        What it is told.
+    start
+        The beginning.
+    allow_dropped
+        Another sink may go on where the one that wrote the checkpoint may still have to commit.
 
     Raises
     ------
     CheckpointError
-        Checkpoints were passed over, and the target has their rows, or cannot tell.
+        Checkpoints were passed over, and the target has their rows, or cannot tell. Or the sink is
+        another one, and cannot finish what that of the checkpoint prepared.
     """
     sink, passed_over = output.sink, "; ".join(start.passed_over)
     ways_out = (
@@ -189,7 +211,7 @@ def open_sink(output: Output, context: SinkContext, start: Beginning) -> None:
             f"{ways_out}"
         )
     try:
-        output.open(start.driver.schema, context, start.epoch, start.token)
+        _open_where_it_was(output, context, start, allow_dropped)
     except RewoundError as error:
         if not passed_over:
             raise
@@ -204,3 +226,42 @@ def open_sink(output: Output, context: SinkContext, start: Beginning) -> None:
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _open_where_it_was(
+    output: Output, context: SinkContext, start: Beginning, allow_dropped: bool
+) -> None:
+    """Open the sink with its own token; with that of another one only if it can make use of it.
+
+    A directory or a table that was moved has another name and knows its token. One that never looks
+    at tokens would lose rows in silence.
+    """
+    sink = output.sink
+    another = start.token is not None and start.sink not in (None, sink.name)
+    heedless = another and sink.guarantee != "exactly-once"
+    if heedless and not allow_dropped:
+        raise _other_sink(start, sink, f"a sink that is {sink.guarantee} does not finish it")
+    token = None if heedless else start.token
+    try:
+        output.open(
+            start.driver.schema,
+            context,
+            start.epoch,
+            token,
+            may_forget=another and allow_dropped,
+        )
+    except RewoundError:
+        raise
+    except Exception as error:
+        if not another or allow_dropped:
+            raise
+        raise _other_sink(start, sink, str(error)) from error
+
+
+def _other_sink(start: Beginning, sink: Sink, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"checkpoint {start.epoch} was made for {start.sink}, which may still have to make its "
+        f"rows visible, and the sink is {sink.name} now: {why}. Start once more with "
+        f"{start.sink} and stop, then change the sink with allow_dropped_state=True: it gets the "
+        f"rows behind epoch {start.epoch}"
+    )

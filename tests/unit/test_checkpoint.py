@@ -275,9 +275,9 @@ def test_a_newer_format_is_refused(tmp_path):
     write(store, [rows(0)])
     write(store, [rows(0)])
     path = tmp_path / "checkpoints/000000000002.json"
-    newer = decode(path.read_bytes(), "manifest") | {"format": 4, "pystream": "9.9"}
+    newer = decode(path.read_bytes(), "manifest") | {"format": 5, "pystream": "9.9"}
     path.write_bytes(encode(newer))
-    with pytest.raises(CheckpointError, match=r"format 4, written by pystream 9.9; .* upgrade it"):
+    with pytest.raises(CheckpointError, match=r"format 5, written by pystream 9.9; .* upgrade it"):
         store_at(tmp_path).latest()
 
 
