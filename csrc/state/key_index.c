@@ -5,12 +5,11 @@
 
 #define SEGMENT_MIN 64u
 #define SEGMENT_MAX (1u << 18)
-#define DEPTH_MAX 24u
+#define DEPTH_MAX 14u /* the bits of a tag that no slot of a segment of SEGMENT_MAX needs */
 
-void ps_key_index_init(ps_key_index *index, ps_mem *mem,
-                       uint64_t (*hash_of)(const void *context, uint32_t gid), const void *context)
+void ps_key_index_init(ps_key_index *index, ps_mem *mem)
 {
-    *index = (ps_key_index){.mem = mem, .hash_of = hash_of, .context = context};
+    *index = (ps_key_index){.mem = mem};
 }
 
 static size_t entries_bytes(uint32_t capacity)
@@ -29,7 +28,8 @@ static ps_key_segment *segment_create(ps_key_index *index, uint32_t capacity, ui
     if (segment == NULL) {
         return NULL;
     }
-    *segment = (ps_key_segment){.mask = capacity - 1, .depth = depth};
+    *segment = (ps_key_segment){
+        .mask = capacity - 1, .shift = (uint32_t)__builtin_clz(capacity) + 1, .depth = depth};
     segment->entries = ps_alloc_zeroed(index->mem, entries_bytes(capacity));
     if (segment->entries == NULL) {
         ps_free(index->mem, segment, sizeof *segment);
@@ -65,24 +65,14 @@ void ps_key_index_fini(ps_key_index *index)
     index->size_bytes = 0;
 }
 
-static void segment_add(ps_key_segment *segment, uint64_t hash, uint64_t entry)
+static void segment_add(ps_key_segment *segment, uint64_t entry)
 {
-    uint32_t slot = (uint32_t)hash & segment->mask;
+    uint32_t slot = ps_key_index_home(segment, entry >> 32);
     while (segment->entries[slot] != 0) {
         slot = (slot + 1) & segment->mask;
     }
     segment->entries[slot] = entry;
     segment->used++;
-}
-
-#define AHEAD 16 /* entries between asking for a key and hashing it */
-
-static void ask_ahead(const ps_key_index *index, const uint64_t *entries, uint32_t at,
-                      uint32_t capacity)
-{
-    if (index->key_of != NULL && at + AHEAD < capacity && entries[at + AHEAD] != 0) {
-        __builtin_prefetch(index->key_of(index->context, (uint32_t)entries[at + AHEAD] - 1), 0, 3);
-    }
 }
 
 static bool segment_double(ps_key_index *index, ps_key_segment *segment)
@@ -95,11 +85,11 @@ static bool segment_double(ps_key_index *index, ps_key_segment *segment)
     }
     segment->entries = entries;
     segment->mask = old_capacity * 2 - 1;
+    segment->shift--;
     segment->used = 0;
     for (uint32_t i = 0; i < old_capacity; i++) {
-        ask_ahead(index, old, i, old_capacity);
         if (old[i] != 0) {
-            segment_add(segment, index->hash_of(index->context, (uint32_t)old[i] - 1), old[i]);
+            segment_add(segment, old[i]);
         }
     }
     ps_free(index->mem, old, entries_bytes(old_capacity));
@@ -142,14 +132,12 @@ static bool segment_split(ps_key_index *index, ps_key_segment *segment, uint64_t
     const uint64_t bit = (uint64_t)1 << segment->depth;
     for (uint32_t i = 0; i < capacity; i++) {
         const uint64_t entry = segment->entries[i];
-        ask_ahead(index, segment->entries, i, capacity);
         if (entry != 0) {
-            const uint64_t h = index->hash_of(index->context, (uint32_t)entry - 1);
-            segment_add(((h >> 20) & bit) != 0 ? high : low, h, entry);
+            segment_add(((entry >> 32) & bit) != 0 ? high : low, entry);
         }
     }
     const uint64_t count = (uint64_t)1 << index->depth;
-    for (uint64_t i = (hash >> 20) & (bit - 1); i < count; i += bit) {
+    for (uint64_t i = hash & (bit - 1); i < count; i += bit) {
         index->directory[i] = (i & bit) != 0 ? high : low;
     }
     segment_destroy(index, segment);
@@ -177,7 +165,8 @@ bool ps_key_index_reserve(ps_key_index *index, uint64_t hash)
         if (((uint64_t)segment->used + 1) * 8 <= capacity * 5) {
             return true;
         }
-        /* Past DEPTH_MAX (a billion keys a shard, or a broken hash) segments grow instead. */
+        /* Past DEPTH_MAX (2 billion keys a shard, or a broken hash) segments grow instead: the bits
+         * that their keys share leave every other slot without a key of its own. */
         const bool split = capacity >= SEGMENT_MAX && segment->depth < DEPTH_MAX;
         if (!(split ? segment_split(index, segment, hash) : segment_double(index, segment))) {
             return false;
@@ -187,6 +176,5 @@ bool ps_key_index_reserve(ps_key_index *index, uint64_t hash)
 
 void ps_key_index_add(ps_key_index *index, uint64_t hash, uint32_t gid)
 {
-    const uint64_t entry = (hash >> 32) << 32 | ((uint64_t)gid + 1);
-    segment_add(ps_key_index_segment(index, hash), hash, entry);
+    segment_add(ps_key_index_segment(index, hash), hash << 32 | ((uint64_t)gid + 1));
 }

@@ -54,22 +54,9 @@ static byte_key *bytes_at(const ps_keymap *map, uint32_t gid)
     return ps_chunks_at(&map->keys, gid);
 }
 
-static uint64_t hash_of_gid(const void *context, uint32_t gid)
+static uint64_t hash_of_gid(const ps_keymap *map, uint32_t gid)
 {
-    const ps_keymap *map = context;
     return map->by_word ? ps_hash_u64(*word_at(map, gid)) : bytes_at(map, gid)->hash;
-}
-
-static const void *key_of_gid(const void *context, uint32_t gid)
-{
-    const ps_keymap *map = context;
-    return map->by_word ? (const void *)word_at(map, gid) : &bytes_at(map, gid)->hash;
-}
-
-static void init_index(ps_keymap *map, ps_key_index *index)
-{
-    ps_key_index_init(index, map->mem, hash_of_gid, map);
-    index->key_of = key_of_gid;
 }
 
 ps_status ps_keymap_create(ps_mem *mem, const ps_type *types, int32_t key_count, ps_keymap **out,
@@ -93,7 +80,7 @@ ps_status ps_keymap_create(ps_mem *mem, const ps_type *types, int32_t key_count,
     map->by_word = key_count == 1 && map->kinds[0] != PS_CLASS_STR;
     map->direct_on = map->by_word && map->kinds[0] != PS_CLASS_F64;
     ps_chunks_init(&map->keys, mem, map->by_word ? sizeof(uint64_t) : sizeof(byte_key));
-    init_index(map, &map->index);
+    ps_key_index_init(&map->index, mem);
     ps_arena_init(&map->arena, mem);
     *out = map;
     return PS_OK;
@@ -193,10 +180,10 @@ static ps_status word_find_or_insert(ps_keymap *map, uint64_t word, uint64_t has
 {
     if (map->index.directory != NULL) {
         const ps_key_segment *segment = ps_key_index_segment(&map->index, hash);
-        uint32_t slot = (uint32_t)hash & segment->mask;
+        uint32_t slot = ps_key_index_home(segment, hash);
         for (uint64_t entry; (entry = segment->entries[slot]) != 0;
              slot = (slot + 1) & segment->mask) {
-            if (entry >> 32 == hash >> 32 && *word_at(map, (uint32_t)entry - 1) == word) {
+            if (ps_key_index_matches(entry, hash) && *word_at(map, (uint32_t)entry - 1) == word) {
                 *gid = (uint32_t)entry - 1;
                 return PS_OK;
             }
@@ -220,7 +207,7 @@ static ps_status intern_words_hashed(ps_keymap *map, const uint64_t *words, int6
     for (int64_t i = 0; !empty && i < count + 2 * AHEAD; i++) {
         if (i < count) {
             segments[i] = ps_key_index_segment(&map->index, hashes[i]);
-            const uint32_t home = (uint32_t)hashes[i] & segments[i]->mask;
+            const uint32_t home = ps_key_index_home(segments[i], hashes[i]);
             __builtin_prefetch(&segments[i]->entries[home], 0, 3);
         }
         const int64_t second = i - AHEAD;
@@ -416,10 +403,10 @@ static ps_status bytes_find_or_insert(ps_keymap *map, ps_string key, uint64_t ha
     const size_t size = (size_t)key.size_bytes;
     if (map->index.directory != NULL) {
         const ps_key_segment *segment = ps_key_index_segment(&map->index, hash);
-        uint32_t slot = (uint32_t)hash & segment->mask;
+        uint32_t slot = ps_key_index_home(segment, hash);
         for (uint64_t entry; (entry = segment->entries[slot]) != 0;
              slot = (slot + 1) & segment->mask) {
-            if (entry >> 32 != hash >> 32) {
+            if (!ps_key_index_matches(entry, hash)) {
                 continue;
             }
             const byte_key *held = bytes_at(map, (uint32_t)entry - 1);
@@ -454,12 +441,12 @@ static ps_status intern_bytes(ps_keymap *map, const ps_string *rows, const uint8
         hashes[i] = ps_hash_bytes(rows[i].data, (size_t)rows[i].size_bytes);
         if (map->index.directory != NULL) {
             const ps_key_segment *segment = ps_key_index_segment(&map->index, hashes[i]);
-            __builtin_prefetch(&segment->entries[(uint32_t)hashes[i] & segment->mask], 0, 3);
+            __builtin_prefetch(&segment->entries[ps_key_index_home(segment, hashes[i])], 0, 3);
         }
     }
     for (int64_t i = 0; map->index.directory != NULL && i < count; i++) {
         const ps_key_segment *segment = ps_key_index_segment(&map->index, hashes[i]);
-        const uint64_t entry = segment->entries[(uint32_t)hashes[i] & segment->mask];
+        const uint64_t entry = segment->entries[ps_key_index_home(segment, hashes[i])];
         if (entry != 0) {
             __builtin_prefetch(bytes_at(map, (uint32_t)entry - 1), 0, 3);
         }
@@ -664,7 +651,7 @@ static ps_status compact_bytes(ps_keymap *map, const uint8_t *live, ps_error *er
 static ps_status rebuild_index(ps_keymap *map, const uint8_t *live, ps_error *err)
 {
     ps_key_index fresh;
-    init_index(map, &fresh);
+    ps_key_index_init(&fresh, map->mem);
     for (uint32_t gid = 0; gid < map->capacity; gid++) {
         if (!live[gid] || gid == map->null_gid) {
             continue;

@@ -4,24 +4,15 @@
 #include "check.h"
 #include "random.h"
 
-typedef struct keys {
-    uint64_t *hashes;
-} keys;
-
-static uint64_t hash_of(const void *context, uint32_t gid)
-{
-    return ((const keys *)context)->hashes[gid];
-}
-
 /* Whether the index has exactly one entry for the gid where a probe for its hash looks. */
 static bool found(const ps_key_index *index, uint64_t hash, uint32_t gid)
 {
     const ps_key_segment *segment = ps_key_index_segment(index, hash);
-    uint32_t slot = (uint32_t)hash & segment->mask;
+    uint32_t slot = ps_key_index_home(segment, hash);
     int times = 0;
     for (uint64_t entry; (entry = segment->entries[slot]) != 0; slot = (slot + 1) & segment->mask) {
         if ((uint32_t)entry == gid + 1) {
-            CHECK(entry >> 32 == hash >> 32);
+            CHECK(ps_key_index_matches(entry, hash));
             times++;
         }
     }
@@ -32,9 +23,8 @@ static void fill(const uint64_t *hashes, uint32_t count)
 {
     ps_mem *mem = NULL;
     ps_key_index index;
-    const keys held = {(uint64_t *)(uintptr_t)hashes};
     CHECK_OK(ps_mem_create(0, &mem, NULL));
-    ps_key_index_init(&index, mem, hash_of, &held);
+    ps_key_index_init(&index, mem);
     for (uint32_t i = 0; i < count; i++) {
         CHECK(ps_key_index_reserve(&index, hashes[i]));
         ps_key_index_add(&index, hashes[i], i);
@@ -74,9 +64,41 @@ static void skewed_hashes_split_deep(void)
     const uint32_t count = 250000;
     uint64_t *hashes = room(count);
     for (uint32_t i = 0; i < count; i++) {
-        hashes[i] = ps_hash_u64(i) & ~(UINT64_C(0x1f) << 20);
+        hashes[i] = ps_hash_u64(i) & ~UINT64_C(0x1f);
     }
     fill(hashes, count);
+    free(hashes);
+}
+
+/* Hashes that agree in all directory bits stay in one segment, which doubles past SEGMENT_MAX and
+ * leaves half of its slots without a key of their own: runs are long, but no longer than that. */
+static void a_segment_that_cannot_split_doubles(void)
+{
+    const uint32_t count = 600000;
+    ps_mem *mem = NULL;
+    ps_key_index index;
+    uint64_t *hashes = room(count), walked = 0;
+    CHECK_OK(ps_mem_create(0, &mem, NULL));
+    ps_key_index_init(&index, mem);
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = ps_hash_u64(i) & ~UINT64_C(0x3fff);
+        CHECK(ps_key_index_reserve(&index, hashes[i]));
+        ps_key_index_add(&index, hashes[i], i);
+    }
+    const ps_key_segment *segment = ps_key_index_segment(&index, 0);
+    CHECK_EQ(segment->used, count);
+    CHECK(segment->mask > UINT32_C(1) << 18);
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(found(&index, hashes[i], i));
+        uint32_t slot = ps_key_index_home(segment, hashes[i]);
+        for (; (uint32_t)segment->entries[slot] != i + 1; slot = (slot + 1) & segment->mask) {
+            walked++;
+        }
+    }
+    CHECK(walked / count < 4);
+    ps_key_index_fini(&index);
+    CHECK_EQ(ps_mem_used(mem), 0);
+    ps_mem_release(mem);
     free(hashes);
 }
 
@@ -94,9 +116,8 @@ static void load_stays_below_five_eighths(void)
     ps_mem *mem = NULL;
     ps_key_index index;
     uint64_t *hashes = room(300000);
-    const keys held = {hashes};
     CHECK_OK(ps_mem_create(0, &mem, NULL));
-    ps_key_index_init(&index, mem, hash_of, &held);
+    ps_key_index_init(&index, mem);
     for (uint32_t i = 0; i < 300000; i++) {
         hashes[i] = ps_hash_u64(i);
         CHECK(ps_key_index_reserve(&index, hashes[i]));
@@ -116,7 +137,6 @@ static void refusals_change_nothing(void)
 {
     const uint32_t count = 180000;
     uint64_t *hashes = room(count);
-    const keys held = {hashes};
     for (uint32_t i = 0; i < count; i++) {
         hashes[i] = ps_hash_u64(i);
     }
@@ -124,7 +144,7 @@ static void refusals_change_nothing(void)
         ps_mem *mem = NULL;
         ps_key_index index;
         CHECK_OK(ps_mem_create(0, &mem, NULL));
-        ps_key_index_init(&index, mem, hash_of, &held);
+        ps_key_index_init(&index, mem);
         refused = 0;
         ps_mem_fail_at(mem, n);
         for (uint32_t i = 0; i < count; i++) {
@@ -152,6 +172,7 @@ int main(void)
 {
     RUN(a_million_hashes_are_found);
     RUN(skewed_hashes_split_deep);
+    RUN(a_segment_that_cannot_split_doubles);
     RUN(equal_hashes_share_a_segment);
     RUN(load_stays_below_five_eighths);
     RUN(refusals_change_nothing);
