@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import inspect
 import json
 import random
 import sys
@@ -243,7 +244,7 @@ class _Checker:
     def _sources(self, sink: Sink) -> frozenset[str]:
         """Files whose lines are points: of the sink's classes, the protocol itself left out."""
         kinds = [kind for kind in type(sink).__mro__ if kind not in Sink.__mro__]
-        parts = [part for kind in kinds for part in vars(kind).values()]
+        parts = [inspect.unwrap(part) for kind in kinds for part in vars(kind).values()]
         own = [part.__code__.co_filename for part in parts if isinstance(part, FunctionType)]
         named = [importlib.import_module(name).__file__ for name in self._modules]
         return frozenset(file for file in (*own, *named) if file is not None)
@@ -279,7 +280,8 @@ class _Checker:
             except Crash:
                 pass
             except BaseException as failure:
-                failures.append(failure)
+                if not points.where:  # else a clean-up on the way out fails; the process is dead
+                    failures.append(failure)
             finally:
                 sys.settrace(None)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import pystream as ps
 from pystream.connectors.base import Sink
+from pystream.connectors.check import _Points
 from pystream.connectors.directory import Rolling, file_sink
 from pystream.connectors.file_sinks import CsvFormat, IpcFormat, ParquetFormat
 from pystream.errors import InvalidError
@@ -148,6 +150,36 @@ def lines(place):
 def test_a_correct_sink_of_ones_own():
     report = check_sink(LinesSink, lines)
     assert report.crashes == report.points > 50
+
+
+class FailsToCleanUp(LinesSink):
+    """What a crash meets on its way out raises something else; a decorator is none of its code."""
+
+    def prepare(self, epoch):
+        try:
+            with self.somewhere_else():
+                return super().prepare(epoch)
+        except BaseException as error:
+            raise RuntimeError("clean-up failed") from error
+
+    @contextmanager
+    def somewhere_else(self):
+        yield
+
+
+def test_a_clean_up_that_fails_is_part_of_the_crash(monkeypatch):
+    seen = set()
+    passed = _Points.pass_by
+
+    def pass_by(self, where):
+        seen.add(where.partition(":")[0])
+        passed(self, where)
+
+    monkeypatch.setattr(_Points, "pass_by", pass_by)
+    report = check_sink(FailsToCleanUp, lines)
+    assert report.crashes == report.points > 50
+    assert "test_sink_crashes.py" in seen
+    assert "contextlib.py" not in seen
 
 
 class CommitsBeforePrepare(LinesSink):
