@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pystream._native.arrow import BatchList
@@ -31,10 +31,11 @@ Start = Literal["earliest", "latest"] | datetime.datetime
 
 
 class TopicPoller(Poller):
-    """One pass over a partition; positions are offsets."""
+    """One pass over a partition."""
 
-    def __init__(self, reader: PartitionReader) -> None:
+    def __init__(self, reader: PartitionReader, position_at: Callable[[int], Position]) -> None:
         self._reader = reader
+        self._position_at = position_at
         self.ended = reader.ended
 
     def poll(self, timeout_s: float) -> Any:
@@ -43,7 +44,7 @@ class TopicPoller(Poller):
         return batch
 
     def position(self) -> Position:
-        return self._reader.offset
+        return self._position_at(self._reader.offset)
 
     def close(self) -> None:
         self._reader.close()
@@ -51,6 +52,9 @@ class TopicPoller(Poller):
 
 class TopicSource(Source):
     """The rows of a topic, a partition of the source for each of its own.
+
+    A position is ``{"offset": 41, "topic": "<its id>"}``. A topic that was made anew under the same
+    path has another id: its rows below the offset would be passed over in silence.
 
     Parameters
     ----------
@@ -108,26 +112,47 @@ class TopicSource(Source):
         number = int(partition)
         if position is None and self._group is not None:
             position = self._topic.committed(self._group).get(number)
+        offset = None if position is None else self._offset(position)
         until = None if self.live else self._topic.end()[number]
         place: dict[str, Any] = {"offset": self._start}
-        if position is not None:
-            if not isinstance(position, int):
-                raise SourceError(f"{self.name}: a position is an offset, not {position!r}")
-            place = {"offset": position}
+        if offset is not None:
+            place = {"offset": offset}
         elif isinstance(self._start, datetime.datetime):
             place = {"timestamp": self._start}
         reader = self._topic.reader(number, columns=columns, until=until, **place)
         if until is None:
-            return TopicPoller(reader)
+            return TopicPoller(reader, self.position_at)
         start = reader.offset
         schema = self._topic.schema
         if columns is not None:
             schema = pa.schema([field for field in schema if field.name in columns])
-        return Reader.of_batches(schema, reader, lambda count: start + count)
+        return Reader.of_batches(schema, reader, lambda count: self.position_at(start + count))
+
+    def position_at(self, offset: int) -> Position:
+        """The position of a row."""
+        return {"offset": offset, "topic": self._topic.id}
+
+    def _offset(self, position: Position) -> int:
+        """The offset of a position; those of early versions are offsets themselves."""
+        if isinstance(position, int):
+            return position
+        offset = position.get("offset") if isinstance(position, dict) else None
+        if not isinstance(offset, int):
+            raise SourceError(
+                f"{self.name}: a position has an offset and a topic, not {position!r}"
+            )
+        if position.get("topic") != self._topic.id:
+            raise SourceError(
+                f"{self.name}: the topic at {self._topic.path} is not the one that was read up to "
+                f"offset {offset}, but was made anew (it is {self._topic.id}, that was "
+                f"{position.get('topic')}): bring that one back, give the new one another name, or "
+                "begin afresh with restore='none' and an empty target"
+            )
+        return offset
 
     def committed(self, positions: Mapping[str, Position]) -> None:
         if self._group is not None:
-            offsets = {int(partition): int(offset) for partition, offset in positions.items()}
+            offsets = {int(p): self._offset(position) for p, position in positions.items()}
             self._topic.commit(self._group, offsets)
 
     def estimated_rows(self) -> int | None:

@@ -127,8 +127,9 @@ def _make_topic(workload: Workload, place: Path) -> None:
 
 def _open_topic(place: Path, pause_s: float) -> Stream:
     topic = ps.Topic(place / "input")  # as long as the process
-    ends = [topic.end()[number] for number in range(topic.partitions)]
-    return Stream.from_source(PacedSource(TopicSource(topic), pause_s, ends))
+    source = TopicSource(topic)
+    ends = [source.position_at(topic.end()[number]) for number in range(topic.partitions)]
+    return Stream.from_source(PacedSource(source, pause_s, ends))
 
 
 def _make_live(workload: Workload, place: Path) -> None:
@@ -138,8 +139,9 @@ def _make_live(workload: Workload, place: Path) -> None:
 
 def _open_live(place: Path, pause_s: float) -> Stream:
     topic = ps.Topic(place / "input")
-    ends = [Workload(0).rows] * topic.partitions  # more is never written
-    return Stream.from_source(PacedSource(TopicSource(topic), pause_s, ends))
+    source = TopicSource(topic)
+    ends = [source.position_at(Workload(0).rows)] * topic.partitions  # more is never written
+    return Stream.from_source(PacedSource(source, pause_s, ends))
 
 
 def _feed_live(workload: Workload, place: Path) -> AbstractContextManager[None]:

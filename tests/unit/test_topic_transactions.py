@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -363,20 +364,44 @@ def test_a_source_has_the_topics_partitions_and_offsets_as_positions(topic):
     for partition in source.partitions():
         poller = source.open(None, partition=partition)
         assert isinstance(poller, Poller)
-        assert poller.position() == 0
+        assert poller.position() == source.position_at(0)
         values = poll_all(poller)
-        assert json.loads(json.dumps(poller.position())) == len(values)
-        again = source.open(None, partition=partition, position=5)
-        assert poll_all(again) == values[5:]
-        assert not again.ended
+        end = json.loads(json.dumps(poller.position()))
+        assert end == {"offset": len(values), "topic": topic.id}
+        for position in (5, end | {"offset": 5}):
+            again = source.open(None, partition=partition, position=position)
+            assert poll_all(again) == values[5:]
+            assert not again.ended
+            again.close()
         poller.close()
-        again.close()
         seen += values
     assert sorted(seen) == list(range(100))
     with pytest.raises(OffsetError, match="does not exist yet"):
         source.open(None, partition="0", position=1_000)
-    with pytest.raises(SourceError, match="a position is an offset"):
-        source.open(None, partition="0", position="x")
+    for bad in ("x", {"offset": None}, {}):
+        with pytest.raises(SourceError, match="a position has an offset and a topic"):
+            source.open(None, partition="0", position=bad)
+
+
+def test_a_topic_made_anew_does_not_go_on_at_the_offset_of_the_old_one(tmp_path):
+    def read(size):
+        shutil.rmtree(tmp_path / "t", ignore_errors=True)
+        with ps.Topic(tmp_path / "t", schema={"n": int}) as topic:
+            topic.append(rows(0, size))
+        numbers = ps.read_topic(tmp_path / "t").write_sqlite(tmp_path / "db", "numbers")
+        return numbers.start(checkpoint=tmp_path / "state", checkpoint_every="1h")
+
+    with read(10) as job:
+        while job.metrics().rows_in < 10:
+            assert job.wait(0.01) is False
+        job.stop()
+    with (
+        pytest.raises(
+            SourceError, match=r"topic t: the topic at .* is not the one that was read up"
+        ),
+        read(20) as job,
+    ):
+        job.wait()
 
 
 def test_a_source_that_does_not_follow_ends_where_the_topic_ended(topic):
@@ -387,7 +412,7 @@ def test_a_source_that_does_not_follow_ends_where_the_topic_ended(topic):
     reader = source.open(["n"], partition="1")
     topic.append(rows(100, 200))
     assert isinstance(reader, Reader)
-    assert reader.position(3) == 3
+    assert reader.position(3) == {"offset": 3, "topic": topic.id}
     reader.close()
     assert len(ps.read_topic(topic, follow=False).collect()) == 200
 
