@@ -110,6 +110,8 @@ class GeneratorPoller(Poller):
         self._items: Iterator[Any] | None = None
         self._exhausted = False
         self._failure: BaseException | None = None  # behind the rows before it
+        self._misfit: InvalidError | None = None  # a row that is none of the schema: no more come
+        self._found_overdue = False  # by the driving thread, which has what came before
         self._made: deque[Any] = deque()  # batches to hand out
         self._count = 0  # of rows, for messages
         self._batches = 0
@@ -119,21 +121,27 @@ class GeneratorPoller(Poller):
 
     def poll(self, timeout_s: float) -> Any:
         until_ns = time.monotonic_ns() + round(timeout_s * 1e9)
-        while not self._made and not self._exhausted and self._failure is None:
+        while not self._made and not self._over:
             self._next()
             if time.monotonic_ns() >= until_ns:
                 break
         if self._made:
             return self._made.popleft()
-        if not self._exhausted and self._failure is None:
+        if not self._over:
             return None
-        rest = self.overdue(everything=True)
+        rest = self._take_gathered(everything=True)
         if rest is not None:
             return rest
+        if self._misfit is not None:
+            raise self._misfit
         if self._failure is not None:
             raise self._failure
         self.ended = True
         return None
+
+    @property
+    def _over(self) -> bool:
+        return self._exhausted or self._failure is not None or self._misfit is not None
 
     def _next(self) -> None:
         """Take one item of the iterable."""
@@ -167,30 +175,59 @@ class GeneratorPoller(Poller):
             if not self._rows:
                 self._deadline_ns = now_ns + self._flush_ns
             self._rows.append(row)
+            self._count += 1
             full = len(self._rows) >= self._batch_rows or now_ns >= self._deadline_ns
-        self._count += 1
         if full:
             self._flush()
 
     def _add_batch(self, batch: Any) -> None:
         self._flush()
+        if self._misfit is not None:
+            return
         batch = conform(batch, self._schema, self._expected, self._batches)
         self._batches += 1
         self._count += batch.num_rows
         self._made.append(batch)
 
     def _flush(self) -> None:
-        gathered = self.overdue(everything=True)
+        gathered = self._take_gathered(everything=True)
         if gathered is not None:
             self._made.append(gathered)
 
     def overdue(self, *, everything: bool = False) -> Any:
+        # A misfit that the source thread has found it raises itself, behind what it hands out.
+        if not self._found_overdue:
+            batch = self._take_gathered(everything=everything, overdue=True)
+            if batch is not None or not self._found_overdue:
+                return batch
+        assert self._misfit is not None
+        raise self._misfit
+
+    def _take_gathered(self, *, everything: bool, overdue: bool = False) -> Any:
+        """Rows gathered so far as a batch; the first that is no row of the schema is noted."""
         with self._lock:
             due = everything or time.monotonic_ns() >= self._deadline_ns
-            if not self._rows or not due:
+            if not self._rows or not due or self._misfit is not None:
                 return None
             rows, self._rows = self._rows, []
-        return self._gather(rows)
+            number = self._count - len(rows)
+        try:
+            return self._gather(rows)
+        except InvalidError:
+            good, misfit = self._first_misfit(rows, number)
+        self._misfit, self._found_overdue = misfit, overdue
+        return self._gather(rows[:good]) if good else None
+
+    def _first_misfit(self, rows: list[tuple[Any, ...]], number: int) -> tuple[int, InvalidError]:
+        """How many of these rows fit the schema, and what is wrong with the next one."""
+        for good, row in enumerate(rows):
+            try:
+                self._gather([row])
+            except InvalidError as failure:
+                named = InvalidError(f"row {number + good}, {failure}")
+                named.__cause__ = failure.__cause__
+                return good, named
+        raise AssertionError("rows that fit one by one make a batch")
 
     def position(self) -> Position:
         return None
@@ -212,7 +249,7 @@ class GeneratorPoller(Poller):
         for field, values in zip(self._schema, zip(*rows, strict=True), strict=True):
             try:
                 arrays.append(pa.array(values, type=field.type))
-            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as failure:
+            except (pa.ArrowException, OverflowError) as failure:
                 raise InvalidError(f"column {field.name!r} ({field.type}): {failure}") from failure
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 

@@ -123,8 +123,8 @@ def _table_of(batches: Sequence[Any], name: str) -> Source:
             difference = first.difference(Schema.of(batch.schema))
             if difference is not None:
                 raise SchemaError(
-                    f"schema change between batches: in batch {number}, {difference}; "
-                    "cast the batches alike before they enter the stream"
+                    f"source {name!r}: schema change between batches: in batch {number}, "
+                    f"{difference}; cast the batches alike before they enter the stream"
                 ) from None
         table = pa.Table.from_batches(
             [pa.RecordBatch.from_arrays(b.columns, schema=converted[0].schema) for b in converted]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pystream._native.engine import Engine
 from pystream.connectors.base import Poller, Position, Reader, fail_as
-from pystream.errors import PystreamError, SourceError
+from pystream.errors import InvalidError, PystreamError, SourceError
 from pystream.plan.logical import SourceNode
 from pystream.plan.lower import Input
 from pystream.runtime.clock import Clock
@@ -147,6 +147,11 @@ class Feed:
     def _explain(
         self, cause: BaseException, engine: Engine, operator: str | None = None
     ) -> BaseException:
+        if isinstance(cause, InvalidError) and self.source.name not in str(cause):
+            text = f"source {self.source.name!r}: {cause}"
+            known = type(cause)(text, status=cause.status, operator=operator or self.source.name)
+            known.__cause__ = cause.__cause__
+            return known
         if isinstance(cause, KeyboardInterrupt | SystemExit | PystreamError) and not (
             isinstance(cause, SourceError) and cause.status == "source"
         ):

@@ -88,7 +88,11 @@ class Intake:
         with self._lock:
             waits = bool(self._waiting)
         if not waits:
-            batch = self.poller.overdue(everything=everything)
+            try:
+                batch = self.poller.overdue(everything=everything)
+            except BaseException as failure:
+                self.failure, self.ended = failure, True
+                return None
             return None if batch is None else (batch, self.poller.position())
         with self._lock:
             batch, size, position = self._waiting.popleft()

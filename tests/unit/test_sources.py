@@ -160,13 +160,48 @@ def test_generators_yield_dicts_tuples_and_batches():
     [
         ((1,), "row 0 has 1 values, the schema has 2 columns"),
         ({"a": 1, "z": 2}, r"row 0 has keys that are not in the schema: \['z'\]"),
-        ({"a": "text"}, "column 'a'"),
+        ({"a": "text"}, r"row 0, column 'a' \(int64\): Could not convert 'text'"),
+        ({"a": 2**63}, r"row 0, column 'a' \(int64\)"),
         (5, "yield dicts, tuples or record batches"),
+        (pa.record_batch({"a": [0.5]}), "schema change between batches: in batch 0"),
     ],
 )
 def test_rows_that_do_not_fit(row, text):
-    with pytest.raises(InvalidError, match=text):
-        ps.from_generator(lambda: [row], schema={"a": int, "b": str}).collect()
+    """The error names the source, and what came before them stays."""
+    with pytest.raises(InvalidError, match=f"^source 'wire': .*{text}"):
+        ps.from_generator(lambda: [row], schema={"a": int, "b": str}, name="wire").collect()
+    good = [{"a": n} for n in range(5)]
+    later = ps.from_generator(lambda: [*good, row], schema={"a": int, "b": str}, name="wire")
+    batches = later.iter_batches()
+    assert next(batches)["a"].to_pylist() == list(range(5))
+    with pytest.raises(InvalidError, match=text.replace("row 0", "row 5")):
+        next(batches)
+
+
+def test_nothing_comes_behind_a_row_that_does_not_fit():
+    batch = pa.record_batch({"a": [7]})
+    stream = ps.from_generator(lambda: [{"a": 1}, {"a": "x"}, batch, batch], schema={"a": int})
+    batches = stream.iter_batches()
+    assert next(batches)["a"].to_pylist() == [1]
+    with pytest.raises(InvalidError, match="row 1, column 'a'"):
+        next(batches)
+
+
+def test_a_row_that_does_not_fit_is_told_while_the_generator_sleeps():
+    awake = threading.Event()
+
+    def rows():
+        yield from ({"a": 1}, {"a": "text"}, {"a": 3})
+        awake.wait(60)
+
+    batches = ps.from_generator(rows, schema={"a": int}, flush_interval="1ms").iter_batches()
+    try:
+        assert next(batches)["a"].to_pylist() == [1]
+        with pytest.raises(InvalidError, match="row 1, column 'a'"):
+            next(batches)
+        assert not awake.is_set()
+    finally:
+        awake.set()
 
 
 def test_generator_arguments():
