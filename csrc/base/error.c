@@ -30,6 +30,14 @@ void ps_error_clear(ps_error *err)
     }
 }
 
+ps_status ps_error_place(ps_error *err, ps_status status, const char *operator_name)
+{
+    if (PS_UNLIKELY(status != PS_OK) && err != NULL && err->operator_name[0] == '\0') {
+        snprintf(err->operator_name, sizeof(err->operator_name), "%s", operator_name);
+    }
+    return status;
+}
+
 const char *ps_status_name(ps_status status)
 {
     switch (status) {

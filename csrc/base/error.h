@@ -33,6 +33,8 @@ typedef struct ps_error {
 /* Fills err (may be NULL) and returns status, so that callers write `return ps_fail(...)`. */
 ps_status ps_fail(ps_error *err, ps_status status, const char *format, ...) PS_PRINTF(3, 4);
 void ps_error_clear(ps_error *err);
+/* Names the operator in an error that does not know its place yet. Answers the status. */
+ps_status ps_error_place(ps_error *err, ps_status status, const char *operator_name);
 PS_API const char *ps_status_name(ps_status status);
 
 #define PS_TRY(expression)                                                                         \

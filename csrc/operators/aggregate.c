@@ -146,7 +146,7 @@ static void close_aggregate(ps_operator *op)
 }
 
 static const ps_operator_calls CALLS = {
-    .name = "aggregate",
+    .name = PS_AGGREGATE_NAME,
     .on_batch = on_batch,
     .on_watermark = on_watermark,
     .on_idle = on_idle,

@@ -6,6 +6,9 @@
 #include "state/agg_spec.h"
 #include "window/window.h"
 
+/* What errors call it: also those of an exchange that works for it. */
+#define PS_AGGREGATE_NAME "aggregate"
+
 /* Everything an aggregate is made of; borrowed during the calls below. */
 typedef struct ps_aggregate_args {
     const ps_expr *expr;

@@ -79,8 +79,9 @@ static ps_status load_keys(exchange_operator *op, const ps_batch *batch, const u
             ps_vector_load(&batch->columns[k], numbers, start, count, &op->scratch[k],
                            &op->vectors[k]);
         } else {
-            PS_TRY(
-                ps_program_eval(op->keys[k], batch, numbers, start, count, &op->vectors[k], err));
+            const ps_status status =
+                ps_program_eval(op->keys[k], batch, numbers, start, count, &op->vectors[k], err);
+            PS_TRY(ps_error_place(err, status, PS_AGGREGATE_NAME));
         }
     }
     return PS_OK;
@@ -183,7 +184,9 @@ static ps_status send_rows(exchange_operator *op, ps_batch *batch, ps_selection 
 
 static ps_status send_partials(void *context, ps_batch *partials, ps_error *err)
 {
-    return send_rows(context, partials, NULL, partials->length, err);
+    exchange_operator *const op = context;
+    return ps_error_place(err, send_rows(op, partials, NULL, partials->length, err),
+                          op->base.calls->name);
 }
 
 /* Adds some rows up and sends the totals; the rows themselves when a total leaves its range. */

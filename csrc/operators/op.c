@@ -1,8 +1,6 @@
 /* op.c -- see op.h. */
 #include "operators/op.h"
 
-#include <stdio.h>
-
 void ps_operator_init(ps_operator *op, const ps_operator_calls *calls, ps_mem *mem,
                       ps_schema *input, ps_schema *output)
 {
@@ -35,13 +33,9 @@ void ps_operator_fini(ps_operator *op)
     op->output = NULL;
 }
 
-/* Names the operator in an error that does not know its place yet. */
 static ps_status stamp(const ps_operator *op, ps_status status, ps_error *err)
 {
-    if (PS_UNLIKELY(status != PS_OK) && err != NULL && err->operator_name[0] == '\0') {
-        snprintf(err->operator_name, sizeof(err->operator_name), "%s", op->calls->name);
-    }
-    return status;
+    return PS_UNLIKELY(status != PS_OK) ? ps_error_place(err, status, op->calls->name) : PS_OK;
 }
 
 static ps_status receive_batch(ps_operator *op, ps_batch *batch, ps_selection *selection,

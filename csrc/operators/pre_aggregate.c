@@ -116,22 +116,29 @@ static ps_status write_out(aggregate *self, ps_error *err)
     return PS_OK;
 }
 
-ps_status ps_pre_aggregate_reduce(ps_pre_aggregate *pre, ps_batch *batch, ps_selection *selection,
-                                  ps_partials_taker take, void *context, int64_t *partials,
-                                  ps_error *err)
+static ps_status reduce(ps_pre_aggregate *pre, ps_batch *batch, ps_selection *selection,
+                        ps_error *err)
 {
     aggregate *const self = (aggregate *)pre->inner;
-    PS_ASSERT(batch->late_watermark == NULL);
-    pre->take = take;
-    pre->context = context;
-    pre->partials = 0;
     const ps_status status = pre->inner->calls->on_batch(pre->inner, batch, selection, err);
     if (status == PS_OK) {
         PS_TRY(write_out(self, err));
     }
-    *partials = pre->partials;
     if (status == PS_OK || status == PS_OVERFLOW) {
         PS_TRY(forget(self, err));
     }
     return status;
+}
+
+ps_status ps_pre_aggregate_reduce(ps_pre_aggregate *pre, ps_batch *batch, ps_selection *selection,
+                                  ps_partials_taker take, void *context, int64_t *partials,
+                                  ps_error *err)
+{
+    PS_ASSERT(batch->late_watermark == NULL);
+    pre->take = take;
+    pre->context = context;
+    pre->partials = 0;
+    const ps_status status = reduce(pre, batch, selection, err);
+    *partials = pre->partials;
+    return ps_error_place(err, status, PS_AGGREGATE_NAME);
 }

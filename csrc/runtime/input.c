@@ -2,7 +2,6 @@
 #include "runtime/input.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 void ps_input_init(ps_input *input, ps_mem *mem, const char *name, ps_schema *schema,
@@ -26,10 +25,7 @@ void ps_input_fini(ps_input *input)
 /* Names the input in an error, unless something closer has been named. */
 static ps_status stamp(const ps_input *input, ps_status status, ps_error *err)
 {
-    if (status != PS_OK && err != NULL && err->operator_name[0] == '\0') {
-        snprintf(err->operator_name, sizeof(err->operator_name), "%s", input->name);
-    }
-    return status;
+    return ps_error_place(err, status, input->name);
 }
 
 static ps_status check_open(const ps_input *input, ps_error *err)

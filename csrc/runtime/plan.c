@@ -2,7 +2,6 @@
 #include "runtime/plan.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "operators/pre_aggregate.h"
@@ -147,10 +146,7 @@ static ps_status close_node(ps_plan *plan, ps_status status, const char *name, i
     }
     plan->node_count--;
     fini_node(plan->nodes[plan->node_count]);
-    if (err != NULL && err->operator_name[0] == '\0') {
-        snprintf(err->operator_name, sizeof(err->operator_name), "%s", name);
-    }
-    return status;
+    return ps_error_place(err, status, name);
 }
 
 static const ps_plan_node *input_of(const ps_plan *plan, const ps_plan_node *node)

@@ -11,6 +11,16 @@ static void fail_fills_the_error_and_answers_the_status(void)
     CHECK_STR(err.operator_name, "");
 }
 
+static void the_first_place_counts(void)
+{
+    ps_error err;
+    CHECK_OK(ps_error_place(NULL, PS_OK, "filter"));
+    CHECK_EQ(ps_error_place(NULL, PS_TYPE, "filter"), PS_TYPE);
+    CHECK_EQ(ps_error_place(&err, ps_fail(&err, PS_TYPE, "bad"), "filter"), PS_TYPE);
+    CHECK_EQ(ps_error_place(&err, PS_TYPE, "aggregate"), PS_TYPE);
+    CHECK_STR(err.operator_name, "filter");
+}
+
 static void a_long_text_is_cut(void)
 {
     char text[2 * PS_ERROR_TEXT];
@@ -50,6 +60,7 @@ static void every_status_has_its_own_name(void)
 int main(void)
 {
     RUN(fail_fills_the_error_and_answers_the_status);
+    RUN(the_first_place_counts);
     RUN(a_long_text_is_cut);
     RUN(nobody_has_to_listen);
     RUN(clear_empties);

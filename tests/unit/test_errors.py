@@ -64,6 +64,21 @@ def test_errors_name_the_operator():
     assert caught.value.operator == "filter"
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("mode", ["never", "always"])
+def test_errors_on_the_way_to_an_aggregate_are_its_own(monkeypatch, mode, shards):
+    monkeypatch.setenv("PYSTREAM_PREAGGREGATE", mode)
+    rows = ps.read_arrow(pa.table({"k": [1, 2] * 50, "text": ["7"] * 99 + ["seven"]}))
+    number = col("text").cast("int64")
+    for query in (
+        rows.group_by(k=number).agg(n=ps.count()),
+        rows.group_by("k").agg(n=ps.sum(number)),
+    ):
+        with pytest.raises(errors.PystreamError, match="'seven'") as caught:
+            query.collect(parallelism=shards)
+        assert caught.value.operator == "aggregate"
+
+
 def test_event_time_that_is_missing():
     with pytest.raises(EventTimeError, match="no column 'tt'; did you mean 't'"):
         ps.read_arrow(TIMES).with_event_time("tt")
