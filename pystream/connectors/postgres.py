@@ -40,7 +40,11 @@ _WIDER = {
     "text": {"character varying"},
 }
 _COPY_BYTES = 1 << 20
-_CONNECT_TIMEOUT_S = 10  # libpq waits as long as the kernel tries, which is minutes
+# What a connection gets unless the connection string or its environment variable says otherwise.
+_DEFAULTS = {
+    "connect_timeout": ("PGCONNECT_TIMEOUT", 10),  # libpq waits as long as the kernel: minutes
+    "application_name": ("PGAPPNAME", "pystream"),
+}
 
 
 class PostgresSink(SqlSink):
@@ -54,9 +58,7 @@ class PostgresSink(SqlSink):
         self._psycopg = need_extra("psycopg", "postgres", self.verb)
         self._conninfo = conninfo
         super().__init__(self._place(conninfo), table, key)
-        given = self._psycopg.conninfo.conninfo_to_dict(conninfo)
-        chosen = "connect_timeout" in given or "PGCONNECT_TIMEOUT" in os.environ
-        self._timeout = {} if chosen else {"connect_timeout": _CONNECT_TIMEOUT_S}
+        self._chosen = self._unless_given(conninfo)
         self._table = ".".join(quoted(part) for part in table.split(".", 1))
         self._copy = self._upsert = self._select = ""
 
@@ -73,6 +75,14 @@ class PostgresSink(SqlSink):
         host = parts.get("host") or "localhost"
         port = f":{parts['port']}" if parts.get("port") else ""
         return f"{host}{port}/{parts.get('dbname') or parts.get('user') or ''}"
+
+    def _unless_given(self, conninfo: str) -> dict[str, Any]:
+        given = self._psycopg.conninfo.conninfo_to_dict(conninfo)
+        return {
+            name: value
+            for name, (variable, value) in _DEFAULTS.items()
+            if name not in given and variable not in os.environ
+        }
 
     def stored_type(self, type: Any) -> Any:
         import pyarrow as pa
@@ -147,9 +157,7 @@ class PostgresSink(SqlSink):
     @contextmanager
     def _connect(self) -> Iterator[Any]:
         """A connection for one transaction: committed at the end, else the server undoes it."""
-        connection = self._psycopg.connect(
-            self._conninfo, application_name="pystream", **self._timeout
-        )
+        connection = self._psycopg.connect(self._conninfo, **self._chosen)
         try:
             connection.execute(_PATIENCE, (f"{flock.TIMEOUT_S}s",))
             yield connection

@@ -216,13 +216,20 @@ def test_a_password_is_never_shown(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "environment", "waits"),
-    [("", {}, 10), (" connect_timeout=3", {}, "3"), ("", {"PGCONNECT_TIMEOUT": "4"}, None)],
+    ("more", "environment", "wanted"),
+    [
+        ("", {}, {"connect_timeout": 10, "application_name": "pystream"}),
+        (" connect_timeout=3", {}, {"connect_timeout": "3"}),
+        ("", {"PGCONNECT_TIMEOUT": "4"}, {"connect_timeout": None}),
+        (" application_name=shop", {}, {"application_name": "shop"}),
+        ("", {"PGAPPNAME": "shop"}, {"application_name": None}),
+    ],
 )
-def test_a_server_is_not_waited_for_long(tmp_path, monkeypatch, more, environment, waits):
+def test_what_the_connection_string_does_not_say(tmp_path, monkeypatch, more, environment, wanted):
     """None: libpq takes what the environment says."""
     psycopg = pytest.importorskip("psycopg")
-    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    for name in ("PGCONNECT_TIMEOUT", "PGAPPNAME"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     asked = []
@@ -234,7 +241,7 @@ def test_a_server_is_not_waited_for_long(tmp_path, monkeypatch, more, environmen
     monkeypatch.setattr(psycopg, "connect", connect)
     with pytest.raises(SinkError, match="cannot be opened"):
         opened(PostgresSink(f"host=db dbname=shop{more}", "t"), ROWS.schema, tmp_path)
-    assert asked[0].get("connect_timeout") == waits
+    assert {option: asked[0].get(option) for option in wanted} == wanted
 
 
 def test_a_transaction_that_sleeps_is_not_waited_for_without_end(tmp_path, monkeypatch, postgres):
