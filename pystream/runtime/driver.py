@@ -36,7 +36,7 @@ from pystream.runtime.metrics import Metrics, OperatorMetrics, SourceMetrics, le
 from pystream.runtime.pump import Pump
 from pystream.runtime.segment import Positions, RunningSegment
 from pystream.runtime.stage import Stage
-from pystream.runtime.threads import Workers
+from pystream.runtime.threads import Workers, interrupts_later
 
 __all__ = ["Driver", "run_to_end"]
 
@@ -141,11 +141,12 @@ class Driver:
         count = min(len(intakes), _PUMPS_MAX)
         self.pumps = [Pump(intakes[i::count], self.wake) for i in range(count)]
         if self._threaded:
-            for segment in self.segments:
-                self._workers.append(Workers(segment.engine, self._name))
-            for number, pump in enumerate(self.pumps):
-                thread = ActorThread(pump, self._name, self.wake, number)
-                self._pump_threads.append(thread)
+            with interrupts_later():
+                for segment in self.segments:
+                    self._workers.append(Workers(segment.engine, self._name))
+                for number, pump in enumerate(self.pumps):
+                    thread = ActorThread(pump, self._name, self.wake, number)
+                    self._pump_threads.append(thread)
 
     @property
     def results(self) -> BatchList:

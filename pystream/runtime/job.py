@@ -19,7 +19,7 @@ from pystream.runtime.guarantee import guarantee_of, require
 from pystream.runtime.launch import CheckpointOptions, launch
 from pystream.runtime.metrics import Metrics
 from pystream.runtime.run import Run
-from pystream.runtime.threads import start_thread
+from pystream.runtime.threads import interrupts_later, start_thread
 
 __all__ = ["Job"]
 
@@ -65,7 +65,12 @@ class Job:
         )
         # The thread holds the run and not the job, so that a dropped job is noticed.
         self._watch = weakref.finalize(self, _abandoned, self._run, name, self._owner)
-        self._thread = start_thread(self._run, name, "driver")
+        try:
+            with interrupts_later():
+                self._thread = start_thread(self._run, name, "driver")
+        except BaseException:
+            self.cancel()
+            raise
 
     @property
     def status(self) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from pystream._native.core import name_thread
 from pystream._native.engine import Engine
 from pystream.errors import CancelledError
 
-__all__ = ["Workers", "start_thread"]
+__all__ = ["Workers", "interrupts_later", "start_thread"]
 
 # What 15 characters have room for in top, beside the name of the job.
 _SHORT = {"driver": "drv", "shard": "s", "source": "src", "checkpoint": "ckpt"}
@@ -33,6 +36,28 @@ def start_thread(
     thread = threading.Thread(target=named, name=name, daemon=True)
     thread.start()
     return thread
+
+
+@contextlib.contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Ctrl-C waits until the end of the block.
+
+    Within `Thread.start` it would leave a thread behind that runs and that nobody knows, or become
+    another error there. Python calls handlers in the main thread only: elsewhere there is nothing
+    to do.
+    """
+    old = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(old):
+        yield
+        return
+    caught: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: caught.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
+        for number, frame in caught[:1]:
+            old(number, frame)
 
 
 class Workers:

@@ -1,5 +1,6 @@
 """Threads of a job carry its name, for Python and for the system."""
 
+import signal
 import sys
 import threading
 import time
@@ -64,3 +65,30 @@ def test_threads_are_named(tmp_path):
         while not wanted <= system_names() and time.monotonic() < until:
             time.sleep(0.01)  # a thread names itself, soon after it has started
         assert wanted <= system_names()
+
+
+@pytest.mark.parametrize(
+    ("way", "number"),
+    [("start", 0), *((way, n) for way in ("collect", "iter_batches") for n in range(4))],
+)
+def test_ctrl_c_while_threads_are_started_leaves_none_behind(way, number, monkeypatch):
+    plain, started, before = threading.Thread.start, [], set(threading.enumerate())
+
+    def start(thread):
+        if len(started) == number and threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signal.SIGINT)
+        started.append(thread)
+        plain(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    stream = Stream.from_source(Quiet()).group_by("k").agg(n=ps.count())
+    runs = {
+        "collect": lambda: stream.collect(parallelism=3, progress=False),
+        "iter_batches": lambda: list(stream.iter_batches(parallelism=3)),
+        "start": lambda: stream.for_each(print).start(parallelism=3).wait(),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        runs[way]()
+    assert [t.name for t in set(threading.enumerate()) - before if t.is_alive()] == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert way == "start" or len(started) == 4  # three shards and the source
