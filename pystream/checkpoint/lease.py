@@ -18,7 +18,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 
 from pystream.checkpoint.record import decode, encode
-from pystream.errors import CheckpointError, FencedError, InvalidError, LeaseHeldError
+from pystream.errors import (
+    CheckpointError,
+    CorruptDataError,
+    FencedError,
+    InvalidError,
+    LeaseHeldError,
+)
 
 if TYPE_CHECKING:
     from pystream.storage.base import Lock, Storage
@@ -259,7 +265,12 @@ def _read(storage: Storage) -> tuple[bytes, str] | None:
 
 def _decode(data: bytes, storage: Storage) -> _Record:
     name = f"{storage.url}/{_NAME}"
-    document: dict[str, Any] = decode(data, name)
+    try:
+        document: dict[str, Any] = decode(data, name)
+    except CorruptDataError as error:
+        raise CorruptDataError(
+            f"{error}: see to it that no instance of the job runs, then delete the file"
+        ) from None
     written = document.pop("format", None)
     if written != _FORMAT:
         raise CheckpointError(

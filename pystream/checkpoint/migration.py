@@ -74,11 +74,14 @@ class MigrationPlan:
             Whether the state of operators that are gone may be given up.
         """
         if any(step.action == "refused" for step in self.steps):
-            raise CheckpointError(f"the checkpoint does not fit the query:\n{self}")
+            raise CheckpointError(
+                f"the checkpoint does not fit the query:\n{self}\nUndo what is refused, or begin "
+                "afresh, with restore='none' and a target that is empty"
+            )
         if not allow_dropped and any(step.loses_rows for step in self.steps):
             raise CheckpointError(
-                "the query no longer has operators whose state is in the checkpoint; going on "
-                f"would drop it, which must be allowed explicitly:\n{self}"
+                "the query no longer has operators whose state is in the checkpoint; start with "
+                f"allow_dropped_state=True to go on without it:\n{self}"
             )
 
     def __str__(self) -> str:

@@ -80,6 +80,11 @@ class CheckpointOptions:
         every_s = parse_duration(every, "checkpoint_every") / 1e9
         if every_s <= 0:
             raise InvalidError(f"checkpoint_every must be more than nothing, not {every!r}")
+        if isinstance(restore, bool) or not isinstance(restore, str | int):
+            raise InvalidError(
+                "restore is 'latest', 'none', the number of an epoch or the name of a savepoint, "
+                f"not {restore!r}"
+            )
         if keep < 1:
             raise InvalidError(f"keep_checkpoints must be at least 1, not {keep}")
         lease_s = parse_duration(lease, "lease") / 1e9

@@ -308,6 +308,15 @@ def test_a_barrier_does_not_wait_for_a_generator_that_sleeps(tmp_path):
     assert ledger.committed == [{"x": 1}, {"x": 2}]
 
 
+@pytest.mark.parametrize("restore", [None, True, 1.5, ["latest"]])
+def test_what_restore_cannot_be(tmp_path, restore):
+    pipeline = ps.read_arrow(pa.table({"x": [1]})).for_each(print)
+    with pytest.raises(
+        InvalidError, match="restore is 'latest', 'none', the number of an epoch or"
+    ):
+        pipeline.start(checkpoint=tmp_path, restore=restore)
+
+
 def test_what_cannot_be_exactly_once_is_refused(tmp_path):
     lines = ps.from_generator(lambda: [{"x": 1}], schema={"x": int}, name="wire")
     with pytest.raises(InvalidError, match="source 'wire' cannot be read again"):

@@ -15,7 +15,13 @@ import pytest
 
 import pystream as ps
 from pystream.checkpoint import CheckpointStore
-from pystream.errors import CheckpointError, FencedError, InvalidError, LeaseHeldError
+from pystream.errors import (
+    CheckpointError,
+    CorruptDataError,
+    FencedError,
+    InvalidError,
+    LeaseHeldError,
+)
 from pystream.storage import LocalStorage
 
 HOLD = """
@@ -232,3 +238,11 @@ def test_a_job_says_how_long_its_lease_lasts(tmp_path):
     for wrong, why in (("900ms", "at least 1s, not '900ms'"), (5, "lease 5 has no unit")):
         with pytest.raises(InvalidError, match=why):
             stream.start(checkpoint=tmp_path, lease=wrong)
+
+
+def test_a_damaged_lease_says_what_to_do(make, tmp_path):
+    (tmp_path / "lease.json").write_text("x")
+    with pytest.raises(CorruptDataError, match=r"lease.json does not end .* then delete the file"):
+        make().acquire("first", 10)
+    (tmp_path / "lease.json").unlink()
+    make().acquire("first", 10).release()

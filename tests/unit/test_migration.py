@@ -71,6 +71,7 @@ def test_what_decides_where_rows_belong_is_refused(change, reason):
     with pytest.raises(CheckpointError, match="does not fit the query") as error:
         plan.check(allow_dropped=True)
     assert reason in str(error.value)
+    assert str(error.value).endswith("with restore='none' and a target that is empty")
 
 
 def test_another_event_time_is_refused():
@@ -83,7 +84,9 @@ def test_new_operators_start_empty_and_old_ones_need_permission():
     assert steps([one], [one, two])["aggregate#2"][0] == "starts empty"
     plan = compare([one, two], [one])
     assert plan.steps[-1].action == "dropped"
-    with pytest.raises(CheckpointError, match="must be allowed explicitly") as error:
+    with pytest.raises(
+        CheckpointError, match="start with allow_dropped_state=True to go on"
+    ) as error:
         plan.check()
     assert "aggregate#2  dropped  the query no longer has it" in str(error.value)
     plan.check(allow_dropped=True)
