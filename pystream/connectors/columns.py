@@ -22,6 +22,8 @@ __all__ = [
     "need_calendar",
     "need_keys",
     "plain_type",
+    "with_types",
+    "without_views",
 ]
 
 # Days since 1970 of 0001-01-01 and of 10000-01-01.
@@ -55,6 +57,53 @@ def plain_type(type: Any) -> Any:
     if kind.is_timestamp(type) and type.tz is not None:
         return pa.timestamp(type.unit, "UTC")
     return type
+
+
+def without_views(schema: Any, *, dictionaries_only: bool = False) -> Any:
+    """The schema with large text and binary for views, which pyarrow can hardly compute with.
+
+    Polars' frames have views everywhere. dictionaries_only: change those of views, nothing else.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> without_views(pa.schema({"a": pa.list_(pa.string_view()), "n": pa.int8()}))
+    a: list<item: large_string>
+      child 0, item: large_string
+    n: int8
+    """
+    import pyarrow as pa
+
+    fields = [
+        field
+        if dictionaries_only and not pa.types.is_dictionary(field.type)
+        else field.with_type(_without_views(field.type))
+        for field in schema
+    ]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def with_types(table: Any, schema: Any) -> Any:
+    """The pyarrow Table with the types of a schema; those that it has are left alone."""
+    return table if table.schema.types == schema.types else table.cast(schema)
+
+
+def _without_views(type: Any) -> Any:
+    import pyarrow as pa
+
+    kind = pa.types
+    if kind.is_string_view(type):
+        return pa.large_string()
+    if kind.is_binary_view(type):
+        return pa.large_binary()
+    if kind.is_dictionary(type):
+        return pa.dictionary(type.index_type, _without_views(type.value_type), type.ordered)
+    if kind.is_struct(type):
+        return pa.struct([f.with_type(_without_views(f.type)) for f in type.fields])
+    make = pa.list_ if kind.is_list(type) else pa.large_list if kind.is_large_list(type) else None
+    if make is None:
+        return type
+    return make(type.value_field.with_type(_without_views(type.value_type)))
 
 
 class Columns:
@@ -120,7 +169,7 @@ def _cast(array: Any, stored: Any) -> Any:
     if array.type == stored:
         return array
     if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+        array = array.cast(_without_views(array.type)).dictionary_decode()
     if pa.types.is_duration(array.type) and pa.types.is_integer(stored):
         return array.cast(pa.int64())
     if pa.types.is_string(stored):

@@ -33,6 +33,7 @@ from urllib.parse import quote
 from pystream._native.arrow import BatchList
 from pystream.connectors import hive
 from pystream.connectors.base import RewoundError, Sink, SinkContext, fail_as
+from pystream.connectors.columns import with_types, without_views
 from pystream.connectors.file_sinks import FileFormat, FileSink, FileWriter
 from pystream.connectors.manifest import FOLDER, Manifest
 from pystream.durations import Duration, parse_bytes, parse_duration
@@ -125,6 +126,8 @@ class DirectorySink(Sink):
         import pyarrow as pa
 
         self._schema = pa.schema(schema)
+        if self._columns:  # rows are picked for each partition
+            self._schema = without_views(self._schema)
         hive.check_columns(self._columns, self._schema, self._format.verb)
         self._job = quote(context.job, safe="")
         # A folder for this run: no file of an earlier one is ever written again.
@@ -174,7 +177,8 @@ class DirectorySink(Sink):
 
         if len(batches) == 0:
             return
-        for values, rows in hive.split(pa.table(batches), self._columns):
+        table = with_types(pa.table(batches), self._schema)
+        for values, rows in hive.split(table, self._columns):
             kept = self._format.keeps_partition_columns
             self._add(values, rows if kept else rows.drop_columns(list(self._columns)))
         if self._rolling.age_s is not None:

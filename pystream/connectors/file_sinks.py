@@ -11,6 +11,7 @@ from typing import Any
 
 from pystream._native.arrow import BatchList
 from pystream.connectors.base import Sink, SinkContext, fail_as
+from pystream.connectors.columns import with_types, without_views
 from pystream.errors import InvalidError, SinkError
 from pystream.plan.schema import Schema
 
@@ -52,7 +53,8 @@ class ParquetFormat(FileFormat):
     def open(self, path: str, schema: Any) -> Any:
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(path, schema, compression=self._compression)
+        wanted = without_views(schema, dictionaries_only=True)
+        return _CastingWriter(pq.ParquetWriter(path, wanted, compression=self._compression), wanted)
 
 
 class CsvFormat(FileFormat):
@@ -70,9 +72,36 @@ class CsvFormat(FileFormat):
     def open(self, path: str, schema: Any) -> Any:
         from pyarrow import csv
 
-        return csv.CSVWriter(
-            path, schema, write_options=csv.WriteOptions(delimiter=self._delimiter)
-        )
+        wanted = _of_csv(schema)
+        options = csv.WriteOptions(delimiter=self._delimiter)
+        return _CastingWriter(csv.CSVWriter(path, wanted, write_options=options), wanted)
+
+
+class _CastingWriter:
+    """A pyarrow writer that does not take every layout, and the schema that it does take."""
+
+    def __init__(self, writer: Any, schema: Any) -> None:
+        self._writer = writer
+        self._schema = schema
+
+    def write_table(self, table: Any) -> None:
+        self._writer.write_table(with_types(table, self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _of_csv(schema: Any) -> Any:
+    """The schema in types that pyarrow writes as CSV."""
+    import pyarrow as pa
+
+    for field in schema:
+        if pa.types.is_nested(field.type) or pa.types.is_interval(field.type):
+            raise SinkError(
+                f"write_csv: column {field.name!r} is {field.type}, which CSV has no form for: "
+                "drop it, or make text of it with map_batches, or write Parquet"
+            )
+    return without_views(schema)
 
 
 class IpcFormat(FileFormat):

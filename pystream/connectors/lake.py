@@ -42,7 +42,9 @@ def check_schema(sink: str, wanted: Any, present: Any) -> None:
                 f"{', '.join(present.names)}. Add it, or select and rename the stream's columns"
             )
         found = plain_type(present.field(index).type)
-        if found != field.type and not str(field.type).startswith(("list", "struct", "map")):
+        if found != field.type and not str(field.type).startswith(
+            ("list", "large_list", "struct", "map")
+        ):
             raise SchemaError(
                 f"{sink}: column {field.name!r} of the table is {found}, the stream's goes into "
                 f"{field.type}: cast the column before the sink"

@@ -26,6 +26,10 @@ COLUMNS = {
     "large_string": pa.array(["a", None, "b"], pa.large_string()),
     "string_view": pa.array(["a", None, "b"], pa.string_view()),
     "dictionary": pa.array(["a", None, "a"]).dictionary_encode(),
+    "dictionary_view": pa.DictionaryArray.from_arrays(
+        pa.array([0, None, 1], pa.uint32()), pa.array(["a", "b"], pa.string_view())
+    ),
+    "binary_view": pa.array([b"a", None, b"\xff"], pa.binary_view()),
     "binary": pa.array([b"", None, b'\x00\xff,"\n']),
     "fixed_binary": pa.array([b"ab", None, b"\x00c"], pa.binary(2)),
     "date32": pa.array([dt.date(1, 1, 1), None, dt.date(9999, 12, 31)]),

@@ -1,5 +1,6 @@
 """Sinks: files appear when a run succeeds, and keep what was written when it fails."""
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -35,6 +36,47 @@ def test_files(tmp_path, write, suffix, read):
     write(STREAM.filter(col("a") < 10), directory).run()
     assert read(directory / f"part-0{suffix}") == TABLE.slice(0, 10)
     assert [p.name for p in directory.iterdir()] == [f"part-0{suffix}"]
+
+
+FRAME = pl.DataFrame(
+    {
+        "s": ["a", None, 'é,"x'],
+        "b": [b"x", None, b"y"],
+        "c": pl.Series(["u", "v", "u"], dtype=pl.Categorical),
+        "x": [1, 2, 3],
+        "l": [["a"], None, []],
+        "r": [{"q": "w"}, {"q": None}, {"q": "w"}],
+    }
+)
+
+
+@pytest.mark.parametrize("by", ["s", "c", ["c", "x"]])
+@pytest.mark.parametrize(
+    ("write", "read"),
+    [(ps.Stream.write_parquet, ps.read_parquet), (ps.Stream.write_ipc, ps.read_ipc)],
+)
+def test_frames_of_polars(tmp_path, write, read, by):
+    """They have texts as views, and dictionaries and lists of those."""
+    stream = ps.read_arrow(FRAME)
+    for place, options in (("out.file", {}), ("out", {}), ("by", {"partition_by": by})):
+        write(stream, tmp_path / place, **options).run()
+        found = pl.DataFrame(read(tmp_path / place)).select(FRAME.columns)
+        wanted = FRAME.with_columns(c=pl.col("c").cast(pl.String))
+        found = found.with_columns(c=pl.col("c").cast(pl.String))
+        assert found.sort("x").equals(wanted)
+
+
+def test_frames_of_polars_as_csv(tmp_path):
+    flat = ps.read_arrow(FRAME).drop("l", "r")
+    for place, options in (("out.csv", {}), ("by", {"partition_by": "c"})):
+        flat.write_csv(tmp_path / place, **options).run()
+        found = ps.read_csv(tmp_path / place).collect().sort_by("x")
+        assert found.to_pydict() == FRAME.drop("l", "r").with_columns(
+            b=pl.Series(["x", None, "y"])
+        ).to_dict(as_series=False)
+    for name, kind in (("l", "list"), ("r", "struct")):
+        with pytest.raises(SinkError, match=f"column '{name}' is .*{kind}.* which CSV has no form"):
+            ps.read_arrow(FRAME).select(name).write_csv(tmp_path / "nested.csv").run()
 
 
 def test_an_empty_result_is_a_file_too(tmp_path):
