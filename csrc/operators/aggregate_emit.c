@@ -5,6 +5,17 @@
 #include "operators/aggregate_state.h"
 
 #define EMIT_ROWS_MIN 1024
+#define EMIT_BYTES_MAX (8 << 20)
+
+void aggregate_size_output(aggregate *self)
+{
+    for (int32_t i = 0; i < self->op.output->field_count; i++) {
+        const ps_type *type = &self->op.output->fields[i].type;
+        const bool text = ps_type_is_var(type->id);
+        self->out_has_texts |= text;
+        self->out_row_bytes += text ? (int64_t)sizeof(ps_string) : ps_max_i64(type->width, 1);
+    }
+}
 
 int64_t aggregate_present(const aggregate *self, const uint8_t *rows, int64_t count,
                           uint32_t first_gid, uint32_t *gids, const uint8_t **found)
@@ -63,15 +74,78 @@ static ps_status ready_output(aggregate *self, ps_error *err)
         return PS_OK;
     }
     int64_t rows = self->keys == NULL ? 1 : ps_keymap_live(self->keys);
-    rows = ps_max_i64(EMIT_ROWS_MIN, ps_min_i64(rows, PS_BATCH_ROWS_MAX));
+    rows = ps_min_i64(ps_min_i64(rows, PS_BATCH_ROWS_MAX), EMIT_BYTES_MAX / self->out_row_bytes);
+    rows = ps_max_i64(rows, EMIT_ROWS_MIN);
+    self->out_text_bytes = 0;
     return ps_batch_builder_create(self->op.mem, self->op.output, rows, &self->out, err);
+}
+
+static void add_sizes(const ps_vector *texts, int64_t count, int64_t *sizes)
+{
+    const ps_string *strings = texts->values;
+    for (int64_t i = 0; i < count; i++) {
+        sizes[i] += texts->valid == NULL || texts->valid[i] != 0 ? strings[i].size_bytes : 0;
+    }
+}
+
+/* How many of some present groups the batch has room for; an empty one has room for any. */
+static ps_status count_fitting(aggregate *self, const uint32_t *gids, const uint8_t *const *rows,
+                               int64_t count, int64_t *out, ps_error *err)
+{
+    ps_vector_scratch scratch;
+    ps_vector vector;
+    int64_t sizes[PS_CHUNK_ROWS] = {0};
+    const ps_schema *schema = self->op.output;
+    const int32_t first = schema->field_count - self->aggregate_count;
+    for (int32_t k = 0; k < self->key_count; k++) {
+        if (ps_type_is_var(schema->fields[k].type.id)) {
+            ps_keymap_load(self->keys, gids, count, k, &scratch, &vector);
+            add_sizes(&vector, count, sizes);
+        }
+    }
+    for (int32_t i = 0; i < self->aggregate_count; i++) {
+        if (ps_type_is_var(schema->fields[first + i].type.id)) {
+            PS_TRY(ps_agg_lower(self->layout, i, rows, count, &scratch, &vector, err));
+            add_sizes(&vector, count, sizes);
+        }
+    }
+    int64_t fit = 0;
+    int64_t left = EMIT_BYTES_MAX - self->out->length * self->out_row_bytes - self->out_text_bytes;
+    while (fit < count &&
+           (left >= self->out_row_bytes + sizes[fit] || (fit == 0 && self->out->length == 0))) {
+        left -= self->out_row_bytes + sizes[fit];
+        self->out_text_bytes += sizes[fit];
+        fit++;
+    }
+    *out = fit;
+    return PS_OK;
+}
+
+/* Appends what there is among some rows of the open window, from where it stands; goes on behind
+ * what the batch had room for. */
+static ps_status emit_rows(aggregate *self, const uint8_t *rows, int64_t count, bool *full,
+                           ps_error *err)
+{
+    uint32_t gids[PS_CHUNK_ROWS];
+    const uint8_t *found[PS_CHUNK_ROWS];
+    const uint32_t first = (uint32_t)(self->chunk * PS_SLICE_ROWS + self->row);
+    const int64_t present = aggregate_present(self, rows + (size_t)self->row * self->store.stride,
+                                              count, first, gids, found);
+    int64_t fit = present;
+    if (self->out_has_texts && present > 0) {
+        PS_TRY(count_fitting(self, gids, found, present, &fit, err));
+    }
+    if (fit > 0) {
+        PS_TRY(append_groups(self, gids, found, fit, err));
+    }
+    self->row += fit < present ? gids[fit] - first : count;
+    *full = fit < present || self->out->length == self->out->capacity;
+    return PS_OK;
 }
 
 /* Emits the open window from where it stands until it is done or one batch has left (*full). */
 static ps_status emit_window(aggregate *self, bool *full, ps_error *err)
 {
-    uint32_t gids[PS_CHUNK_ROWS];
-    const uint8_t *found[PS_CHUNK_ROWS];
     const int64_t chunks = ps_panes_chunk_count(&self->panes);
     *full = false;
     for (; self->chunk < chunks; self->chunk++, self->row = 0) {
@@ -82,17 +156,9 @@ static ps_status emit_window(aggregate *self, bool *full, ps_error *err)
             PS_TRY(ready_output(self, err));
             const int64_t room = self->out->capacity - self->out->length;
             const int64_t part = ps_min_i64(ps_min_i64(PS_CHUNK_ROWS, count - self->row), room);
-            const int64_t present =
-                aggregate_present(self, rows + (size_t)self->row * self->store.stride, part,
-                                  (uint32_t)(self->chunk * PS_SLICE_ROWS + self->row), gids, found);
-            if (present > 0) {
-                PS_TRY(append_groups(self, gids, found, present, err));
-            }
-            self->row += part;
-            if (self->out->length == self->out->capacity) {
-                PS_TRY(flush_output(self, err));
-                *full = true;
-                return PS_OK;
+            PS_TRY(emit_rows(self, rows, part, full, err));
+            if (*full) {
+                return flush_output(self, err);
             }
         }
     }

@@ -53,6 +53,9 @@ typedef struct aggregate {
     int64_t window;
     int64_t chunk, row; /* next to emit */
     ps_batch_builder *out;
+    int64_t out_row_bytes;  /* of a result, without its texts */
+    int64_t out_text_bytes; /* in `out` */
+    bool out_has_texts;
     ps_constant window_start, window_end; /* columns that the batches of one window share */
     bool final_done;                      /* the one row of an unwindowed global aggregate is out */
     /* for the metrics */
@@ -87,7 +90,9 @@ PS_MUST_CHECK ps_status aggregate_rows_of_slices(aggregate *self, const int64_t 
                                                  const uint32_t *gids, int64_t count,
                                                  uint8_t **rows, ps_error *err);
 
-/* aggregate_emit.c: one bounded part of the pending emission; and all of it. */
+/* aggregate_emit.c: at creation: how wide a result is. */
+void aggregate_size_output(aggregate *self);
+/* One bounded part of the pending emission; and all of it. */
 PS_MUST_CHECK ps_status aggregate_resume(ps_operator *op, bool *more, ps_error *err);
 PS_MUST_CHECK ps_status aggregate_finish_pending(aggregate *self, ps_error *err);
 /* Emits every window that ends at or before `watermark` and passes the watermark on. */

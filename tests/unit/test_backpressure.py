@@ -284,3 +284,31 @@ def test_who_binds_the_speed():
         "operator-bound: the operators behind exchange 3 of stage 1 hold it up for 60% of the "
         "time: their rings are full, and the busiest shard waits for input 5% of the time"
     )
+
+
+def results_of(query):
+    batches = [pa.record_batch(batch) for batch in query]
+    assert max(batch.nbytes for batch in batches) <= 8 * MIB + MIB // 2
+    return batches
+
+
+def test_an_aggregate_hands_out_few_wide_groups_at_a_time():
+    sizes = [*range(3), *[MIB + 7 * i for i in range(40)], 5, *[100] * 5000]
+    keys = [f"{i}:" + "x" * size for i, size in enumerate(sizes)]
+    table = pa.table({"k": keys, "x": [key[::-1] for key in keys]})
+    for key, value in ("k", "x"), ("i", "x"), ("k", "i"):
+        rows = ps.read_arrow(table.append_column("i", pa.array(range(len(keys)))))
+        batches = results_of(rows.group_by(key).agg(top=ps.max(value)))
+        assert len(batches) == (14 if (key, value) == ("k", "x") else 6)
+        found = pa.Table.from_batches(batches).sort_by(key)
+        wanted = rows.select(key, top=ps.col(value)).collect().sort_by(key)
+        assert found.to_pylist() == wanted.to_pylist()
+
+
+def test_an_aggregate_hands_out_fewer_groups_of_many_columns():
+    count = 70_000
+    rows = ps.read_arrow(pa.table({"k": range(count)}))
+    sums = {f"n{i}": ps.sum(ps.col("k") + i) for i in range(30)}
+    batches = results_of(rows.group_by("k").agg(**sums))
+    assert sum(batch.num_rows for batch in batches) == count
+    assert len(batches) == 3
