@@ -11,6 +11,7 @@ from typing import Any
 from pystream.connectors.base import Poller, Position, Source, conform
 from pystream.errors import InvalidError
 from pystream.plan.schema import Schema
+from pystream.rows import column_of
 
 __all__ = ["GeneratorSource", "to_arrow_schema"]
 
@@ -248,7 +249,7 @@ class GeneratorPoller(Poller):
         arrays = []
         for field, values in zip(self._schema, zip(*rows, strict=True), strict=True):
             try:
-                arrays.append(pa.array(values, type=field.type))
+                arrays.append(column_of(values, field.type))
             except (pa.ArrowException, OverflowError) as failure:
                 raise InvalidError(f"column {field.name!r} ({field.type}): {failure}") from failure
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)

@@ -13,6 +13,7 @@ from pyarrow import ipc
 from pystream._native.core import crc32c
 from pystream.errors import CorruptDataError, InvalidError, SchemaError, column_not_found
 from pystream.plan.schema import Schema
+from pystream.rows import column_of
 from pystream.topic.format import FRAME_BYTES, NO_TIME, FrameHeader, aligned
 
 __all__ = ["Codec", "Frame", "check_payload"]
@@ -60,13 +61,16 @@ class Codec:
         # Without either, a payload is the schema's message, which never changes, and the batch's.
         self._plain = compression is None and not any("dictionary<" in str(t) for t in schema.types)
         self._start = schema.serialize()
+        self._needed = [i for i, field in enumerate(schema) if not field.nullable]
         self._event_time = None if event_time is None else schema.get_field_index(event_time)
 
     def batches(self, data: Any, where: str) -> Iterator[pa.RecordBatch]:
         """Record batches of the topic's schema from anything that speaks Arrow, or from rows."""
         table = _to_batches(data, self.schema, where)
         for batch in table:
-            yield batch if batch.schema is self.schema else self._conform(batch, where)
+            conforming = self._conform(batch, where)
+            self._need_values(conforming, where)
+            yield conforming
 
     def _conform(self, batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
         """The batch under the topic's schema: nullability and metadata may differ, no more."""
@@ -79,13 +83,17 @@ class Codec:
                 f"({', '.join(f'{f.name}: {f.type}' for f in self.schema)})"
             )
         for field, column in zip(self.schema, batch.columns, strict=True):
-            if not field.nullable and column.null_count:
-                raise SchemaError(f"{where}: column {field.name!r} has nulls, and may have none")
             if column.type != field.type:  # inner names or nullability of nested types
                 raise SchemaError(
                     f"{where}: column {field.name!r} was {field.type}, is {column.type}"
                 )
         return pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
+
+    def _need_values(self, batch: pa.RecordBatch, where: str) -> None:
+        for index in self._needed:
+            if batch.column(index).null_count:
+                name = self.schema.field(index).name
+                raise SchemaError(f"{where}: column {name!r} has nulls, and may have none")
 
     def encode(self, batch: pa.RecordBatch) -> list[Frame]:
         """The frames of a batch: one, unless it is very large."""
@@ -157,8 +165,22 @@ def _to_batches(data: Any, schema: pa.Schema, where: str) -> Any:
         unknown = [name for row in data for name in row if name not in schema.names]
         if unknown:
             raise column_not_found(unknown[0], schema.names, where)
-        return (pa.RecordBatch.from_pylist(list(data), schema=schema),)
+        return (_rows(data, schema, where),)
     raise InvalidError(
         f"{where} takes record batches, tables, frames with __arrow_c_stream__ or a list of "
         f"dicts, not a {type(data).__name__}"
     )
+
+
+def _rows(data: Sequence[dict[str, Any]], schema: pa.Schema, where: str) -> pa.RecordBatch:
+    """The batch of dicts; the error of a value that does not fit names its column."""
+    columns = []
+    for field in schema:
+        try:
+            columns.append(column_of([row.get(field.name) for row in data], field.type))
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as failure:
+            raise SchemaError(
+                f"{where}: column {field.name!r} is {field.type}, and a value does not fit: "
+                f"{failure}"
+            ) from failure
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

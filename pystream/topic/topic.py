@@ -398,8 +398,8 @@ class Topic:
             start = offset
             if start > place.head.end(partition):
                 raise OffsetError(
-                    f"offset {start} of partition {partition} does not exist yet: the log goes to "
-                    f"{place.head.end(partition)}"
+                    f"offset {start} of partition {partition} of topic {self.path} does not exist "
+                    f"yet: the log goes to {place.head.end(partition)}"
                 )
         else:
             raise InvalidError(f"offset is a row number, 'earliest' or 'latest', not {offset!r}")

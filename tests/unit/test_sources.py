@@ -161,6 +161,7 @@ def test_generators_yield_dicts_tuples_and_batches():
         ((1,), "row 0 has 1 values, the schema has 2 columns"),
         ({"a": 1, "z": 2}, r"row 0 has keys that are not in the schema: \['z'\]"),
         ({"a": "text"}, r"row 0, column 'a' \(int64\): Could not convert 'text'"),
+        ({"a": 0.5}, r"row 0, column 'a' \(int64\): 0.5 has a fraction"),
         ({"a": 2**63}, r"row 0, column 'a' \(int64\)"),
         (5, "yield dicts, tuples or record batches"),
         (pa.record_batch({"a": [0.5]}), "schema change between batches: in batch 0"),

@@ -124,6 +124,28 @@ def test_what_can_be_appended(topic):
         topic.append([{"m": 4}])
 
 
+@pytest.mark.parametrize("row", [{"n": "x"}, {"n": 1.5}, {"n": 2**70}, {"n": b"x"}, {"n": [1]}])
+def test_a_value_that_does_not_fit_is_named_by_its_column(topic, row):
+    with pytest.raises(SchemaError, match="column 'n' is int64, and a value does not fit: "):
+        topic.append([{"n": 1}, row])
+    assert len(topic) == 0
+
+
+def test_a_column_without_nulls_takes_none(tmp_path):
+    schema = pa.schema([pa.field("n", pa.int64(), nullable=False)])
+    with ps.Topic(tmp_path / "t", schema=schema) as topic:
+        for data in (
+            [{}],
+            [{"n": None}],
+            pa.table({"n": [None]}, schema),
+            pa.table({"n": [1, None]}),
+        ):
+            with pytest.raises(SchemaError, match="column 'n' has nulls, and may have none"):
+                topic.append(data)
+        topic.append([{"n": 1}])
+        assert values(topic) == [1]
+
+
 def test_large_data_is_cut_into_frames_that_appear_together(topic):
     data = pa.table({"n": np.arange(200_000)})
     assert topic.append(data) == {0: range(0, 200_000)}
@@ -141,7 +163,7 @@ def test_offsets_are_row_numbers(topic):
         assert values(topic, offset=offset) == list(range(offset, 5))
         assert values(topic, offset=offset, until=4) == list(range(offset, 4))
     assert values(topic, offset="latest") == []
-    with pytest.raises(OffsetError, match="offset 6 of partition 0 does not exist yet"):
+    with pytest.raises(OffsetError, match=r"offset 6 of partition 0 of topic .* not exist yet"):
         topic.reader(0, offset=6)
     with pytest.raises(InvalidError, match="row number"):
         topic.reader(0, offset="first")
