@@ -12,6 +12,7 @@
 #define PAGE_UNITS ((int32_t)(PS_PAGES_HUGE / PS_PAGES_UNIT))
 #define PAGE_WORDS (PAGE_UNITS / 64)
 #define PAGE_COUNT (UNIT_COUNT / PAGE_UNITS)
+#define TOUCH_STEP ((size_t)4 << 10) /* no page of the system is smaller */
 #define LIMIT_MOST ((int64_t)1 << 30)
 
 typedef struct arena {
@@ -268,6 +269,61 @@ void ps_pages_give(void *block, size_t size_bytes)
         drop_arena(in);
     }
     unlock_pool();
+}
+
+/* ---- ahead of blocks ---- */
+
+/* The first page in which no block lies or has lain; -1: all have been touched. */
+static int32_t find_untouched(const arena *in)
+{
+    for (int32_t page = 0; in->free_units >= PAGE_UNITS && page < PAGE_COUNT; page++) {
+        uint64_t known = 0;
+        for (int32_t i = 0; i < PAGE_WORDS; i++) {
+            known |= in->used[page * PAGE_WORDS + i] | in->touched[page * PAGE_WORDS + i];
+        }
+        if (known == 0) {
+            return page;
+        }
+    }
+    return -1;
+}
+
+/* Such a page as a block; NULL: enough are kept, or the system refused. */
+static void *take_untouched(void)
+{
+    const int64_t most = ps_min_i64(pages.limit_bytes, PS_PAGES_READY_MOST);
+    if (pages.kept_bytes + (int64_t)PS_PAGES_HUGE > most) {
+        return NULL;
+    }
+    arena *in = pages.first;
+    while (in != NULL && find_untouched(in) < 0) {
+        in = in->next;
+    }
+    if (in == NULL) {
+        in = add_arena();
+    }
+    bool is_zero = false;
+    return in == NULL ? NULL
+                      : take_units(in, find_untouched(in) * PAGE_UNITS, PAGE_UNITS, &is_zero);
+}
+
+int64_t ps_pages_make_ready(int64_t size_bytes)
+{
+    int64_t ready_bytes = 0;
+    while (ready_bytes + (int64_t)PS_PAGES_HUGE <= size_bytes) {
+        enter();
+        void *const page = take_untouched();
+        unlock_pool();
+        if (page == NULL) {
+            break;
+        }
+        for (size_t at = 0; at < PS_PAGES_HUGE; at += TOUCH_STEP) {
+            ((volatile uint8_t *)page)[at] = 0;
+        }
+        ps_pages_give(page, PS_PAGES_HUGE);
+        ready_bytes += (int64_t)PS_PAGES_HUGE;
+    }
+    return ready_bytes;
 }
 
 /* ---- what is kept ---- */

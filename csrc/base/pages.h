@@ -35,6 +35,12 @@ static inline size_t ps_pages_round(size_t size_bytes)
 void *ps_pages_take(size_t size_bytes, bool *is_zero);
 void ps_pages_give(void *block, size_t size_bytes);
 
+/* Touches memory that blocks to come will be placed in, so that their thread need not wait until it
+ * is cleared: up to size_bytes in whole huge pages, while less is kept than the limit allows and
+ * than PS_PAGES_READY_MOST. Answers how many bytes. */
+#define PS_PAGES_READY_MOST ((int64_t)64 << 20)
+PS_API int64_t ps_pages_make_ready(int64_t size_bytes);
+
 /* Bytes kept now; the most that may be (at first an eighth of the machine's memory, at most
  * 1 GiB). A lower limit gives back what is above it. */
 PS_API int64_t ps_pages_kept(void);

@@ -41,6 +41,7 @@ cdef extern from "pystream.h" nogil:
     void ps_thread_set_name(const char *job, const char *role)
 
     # base/pages.h
+    int64_t ps_pages_make_ready(int64_t size_bytes)
     int64_t ps_pages_kept()
     int64_t ps_pages_limit()
     void ps_pages_set_limit(int64_t limit_bytes)

@@ -5,9 +5,9 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t
 
 from pystream._native._c cimport (
-    check, ps_crc32c, ps_error, ps_pages_kept, ps_pages_limit, ps_pages_release,
-    ps_pages_set_limit, ps_simd_force, ps_simd_level, ps_simd_level_count, ps_simd_level_name,
-    ps_simd_status, ps_thread_set_name, ps_version,
+    check, ps_crc32c, ps_error, ps_pages_kept, ps_pages_limit, ps_pages_make_ready,
+    ps_pages_release, ps_pages_set_limit, ps_simd_force, ps_simd_level, ps_simd_level_count,
+    ps_simd_level_name, ps_simd_status, ps_thread_set_name, ps_version,
 )
 
 
@@ -79,3 +79,14 @@ def release_kept_memory():
     with nogil:
         released = ps_pages_release()
     return released
+
+
+def make_memory_ready(int64_t size_bytes):
+    """Touches memory for blocks to come, as if it had been kept; answers how many bytes it was.
+
+    Whole huge pages only, and none while 64 MiB are kept or what the limit allows.
+    """
+    cdef int64_t ready
+    with nogil:
+        ready = ps_pages_make_ready(size_bytes)
+    return ready

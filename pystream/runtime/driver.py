@@ -32,6 +32,7 @@ from pystream.progress import Progress
 from pystream.runtime.actor import ActorThread
 from pystream.runtime.budget import explain_budget
 from pystream.runtime.clock import Clock
+from pystream.runtime.memory_ahead import MemoryAhead
 from pystream.runtime.metrics import Metrics, OperatorMetrics, SourceMetrics, least, to_datetime
 from pystream.runtime.pump import Pump
 from pystream.runtime.segment import Positions, RunningSegment
@@ -44,6 +45,7 @@ _WAIT_NS = 20_000_000  # short, so that a signal is seen soon
 _WAIT_SEVERAL_NS = 1_000_000  # each segment has a bell of its own, and one can be slept at
 _KEY_GROUPS = 1024  # PS_KEY_GROUPS
 _PUMPS_MAX = 16  # more partitions share source threads
+_PIECES_AHEAD = 8  # of state, 4 MB each: memory is cleared for them while others are restored
 
 
 class Driver:
@@ -292,10 +294,11 @@ class Driver:
         """Give every operator its state back, before `open`; pieces: of an operator's key.
 
         Each piece goes to all shards, in order, in a thread each. A piece mostly belongs to one of
-        them, so some are under way at a time.
+        them, so some are under way at a time; another thread clears memory for them.
         """
         given: deque[list[Future[None]]] = deque()
         with contextlib.ExitStack() as stack:
+            ahead = stack.enter_context(MemoryAhead(f"{self._name}-memory"))
             pools = [
                 stack.enter_context(ThreadPoolExecutor(1, f"{self._name}-restore-{shard}"))
                 for shard in range(self.parallelism)
@@ -303,10 +306,11 @@ class Driver:
             for segment in self.segments:
                 for operator in segment.spec.stateful:
                     for piece in pieces(operator.key):
+                        ahead.want(piece.nbytes)
                         batch = Batch.from_arrow(piece, self.memory)
                         give = functools.partial(segment.engine.restore, operator.number, batch)
                         given.append([pool.submit(give, n) for n, pool in enumerate(pools)])
-                        if len(given) > 2 * self.parallelism:
+                        if len(given) > _PIECES_AHEAD + 2 * self.parallelism:
                             _wait_for(given.popleft())
             for futures in given:
                 _wait_for(futures)

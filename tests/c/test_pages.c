@@ -115,6 +115,31 @@ static void the_limit_bounds_what_is_kept(void)
     CHECK_EQ(ps_pages_kept(), 0);
 }
 
+static void memory_made_ready_is_kept_for_the_next_blocks(void)
+{
+    const int64_t before = ps_pages_limit();
+    ps_pages_release();
+    uint8_t *first = take(4 * MIB);
+    CHECK_EQ(ps_pages_make_ready(2 * MIB - 1), 0);
+    CHECK_EQ(ps_pages_make_ready(5 * MIB), 4 * MIB);
+    CHECK_EQ(ps_pages_kept(), 4 * MIB);
+    uint8_t *next = take(4 * MIB);
+    CHECK(next == first + 4 * MIB || first == next + 4 * MIB);
+    CHECK_EQ(ps_pages_kept(), 0);
+    CHECK_EQ(ps_pages_make_ready(200 * MIB), PS_PAGES_READY_MOST); /* into a second arena */
+    CHECK_EQ(ps_pages_make_ready(200 * MIB), 0);
+    CHECK_EQ(ps_pages_release(), PS_PAGES_READY_MOST);
+    ps_pages_set_limit(7 * MIB);
+    CHECK_EQ(ps_pages_make_ready(200 * MIB), 6 * MIB);
+    ps_pages_set_limit(0);
+    CHECK_EQ(ps_pages_make_ready(200 * MIB), 0);
+    ps_pages_set_limit(before);
+    CHECK(first[0] == 0xa5 && first[4 * MIB - 1] == 0xa5);
+    ps_pages_give(first, 4 * MIB);
+    ps_pages_give(next, 4 * MIB);
+    ps_pages_release();
+}
+
 enum { HELD_MAX = 300 };
 
 typedef struct held {
@@ -177,15 +202,25 @@ static void *churn_thread(void *argument)
     return NULL;
 }
 
+static void *ready_thread(void *rounds)
+{
+    for (uintptr_t i = 0; i < (uintptr_t)rounds; i++) {
+        (void)ps_pages_make_ready(8 * MIB);
+    }
+    return NULL;
+}
+
 static void threads_share_the_pages(void)
 {
-    pthread_t threads[4];
+    pthread_t threads[4], ready;
+    CHECK_EQ(pthread_create(&ready, NULL, ready_thread, (void *)(uintptr_t)200), 0);
     for (uintptr_t i = 0; i < 4; i++) {
         CHECK_EQ(pthread_create(&threads[i], NULL, churn_thread, (void *)(i + 10)), 0);
     }
     for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
     }
+    pthread_join(ready, NULL);
 }
 
 /* While other threads use the pages, a child finds the lock free and its blocks as they were. */
@@ -223,6 +258,7 @@ int main(void)
     RUN(room_in_a_full_arena_is_found_again);
     RUN(a_small_block_that_comes_and_goes_stays_where_it_was);
     RUN(the_limit_bounds_what_is_kept);
+    RUN(memory_made_ready_is_kept_for_the_next_blocks);
     RUN(blocks_never_overlap);
     RUN(threads_share_the_pages);
     RUN(a_child_goes_on);
