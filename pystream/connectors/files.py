@@ -58,6 +58,14 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
 
 
+class _ShorterError(Exception):
+    """A file has so many rows less than a position says."""
+
+    def __init__(self, missing: int) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+
 class _Place:
     """Where a pass over several files is: which file began at which row of the pass.
 
@@ -148,6 +156,11 @@ class _FileSource(Source):
                     yield batch
             except (PystreamError, GeneratorExit):
                 raise
+            except _ShorterError as shorter:
+                raise SourceError(
+                    f"the position to go on from is row {skip:,} of {file!r}, which has "
+                    f"{skip - shorter.missing:,} rows now: it is not the file that was read"
+                ) from None
             except Exception as failure:
                 raise self._broken(file, failure) from failure
 
@@ -191,6 +204,7 @@ class ParquetSource(_FileSource):
             (fragment,) = dataset.get_fragments()
             groups, skip = _groups_behind(pq.read_metadata(file), skip)
             if not groups:
+                yield from _without(skip, ())
                 return
             dataset = ds.FileSystemDataset(
                 [fragment.subset(row_group_ids=groups)], dataset.schema, dataset.format
@@ -283,13 +297,15 @@ def _groups_behind(metadata: Any, skip: int) -> tuple[list[int], int]:
 
 
 def _without(skip: int, batches: Iterable[Any]) -> Iterator[Any]:
-    """The batches without the first `skip` rows."""
+    """The batches without the first `skip` rows, all of which must be there."""
     for batch in batches:
         if skip >= batch.num_rows > 0:
             skip -= batch.num_rows
             continue
         yield batch.slice(skip) if skip else batch
         skip = 0
+    if skip:
+        raise _ShorterError(skip)
 
 
 def _ipc_reader(mapped: Any) -> Any:

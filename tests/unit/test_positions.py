@@ -16,8 +16,8 @@ TABLE = pa.table({"x": range(ROWS), "s": [f"row {i}" for i in range(ROWS)]})
 PARTS = (0, 300, 301, 700, ROWS)
 
 
-def write(kind, folder):
-    for number, (start, end) in enumerate(itertools.pairwise(PARTS)):
+def write(kind, folder, parts=PARTS):
+    for number, (start, end) in enumerate(itertools.pairwise(parts)):
         part = TABLE.slice(start, end - start)
         if kind == "parquet":
             pq.write_table(part, folder / f"{number}.parquet", row_group_size=64)
@@ -101,3 +101,17 @@ def test_files_that_came_later_are_read_and_a_lost_one_is_named(tmp_path):
 def test_a_reader_that_can_be_read_once_cannot_be_replayed():
     assert not source_of(ps.read_arrow(TABLE.to_reader())).replayable
     assert not source_of(ps.read_arrow(iter(TABLE.to_batches()))).replayable
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "file", "stream"])
+@pytest.mark.parametrize("rows", [0, 100, 299])
+def test_a_file_that_has_become_shorter_is_named(tmp_path, kind, rows):
+    write(kind, tmp_path, (0, 300))
+    [file] = tmp_path.iterdir()
+    position = {"file": str(file), "row": 300}
+    whole = source_of(read(kind, tmp_path))
+    assert ps.Stream.from_source(_At(whole, position)).collect().num_rows == 0
+    write(kind, tmp_path, (0, rows))
+    shorter = source_of(read(kind, tmp_path))
+    with pytest.raises(SourceError, match=rf"row 300 of '.*', which has {rows} rows now: it"):
+        ps.Stream.from_source(_At(shorter, position)).collect()
