@@ -37,7 +37,7 @@ from pystream.connectors.columns import with_types, without_views
 from pystream.connectors.file_sinks import FileFormat, FileSink, FileWriter
 from pystream.connectors.manifest import FOLDER, Manifest
 from pystream.durations import Duration, parse_bytes, parse_duration
-from pystream.errors import InvalidError, SinkError
+from pystream.errors import InvalidError, SchemaError, SinkError
 from pystream.plan.schema import Schema
 from pystream.storage.local import sync_directory
 
@@ -163,9 +163,28 @@ class DirectorySink(Sink):
             self._manifest.load()
             if self._manifest.epoch > epoch:
                 raise RewoundError(self.name, self._manifest.job, self._manifest.epoch, epoch)
+            self._refuse_other_columns(self._manifest)
         if token is not None:
             self.commit(epoch, token)
         self._clear_staging()
+
+    def _refuse_other_columns(self, manifest: Manifest) -> None:
+        """Readers want one schema: with two, `read_parquet` could not read the directory at all."""
+        was, now = manifest.columns, self._named_columns()
+        if was is None or list(was.items()) == list(now.items()):
+            return
+        names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+        told = [
+            f"{name!r} was {was.get(name, 'none')}, is {now.get(name, 'none')}" for name in names
+        ]
+        what = f"column {', '.join(told)}" if told else f"the order was {', '.join(was)}"
+        raise SchemaError(
+            f"{self.name}: the files of epoch {manifest.epoch} and before have other columns: "
+            f"{what}. Write to another directory"
+        )
+
+    def _named_columns(self) -> dict[str, str]:
+        return {field.name: str(field.type) for field in self._schema}
 
     def _clear_staging(self) -> None:
         shutil.rmtree(self._staging.parent, ignore_errors=True)
@@ -255,7 +274,7 @@ class DirectorySink(Sink):
             elif piece["epoch"] > self._manifest.epoch and piece["files"]:
                 self._publish(piece)
                 files = [{k: f[k] for k in ("path", "rows", "bytes")} for f in piece["files"]]
-                self._manifest.append(piece["epoch"], files)
+                self._manifest.append(piece["epoch"], files, self._named_columns())
         self._pending = [piece for piece in self._pending if piece["epoch"] > epoch]
 
     def _publish(self, piece: dict[str, Any]) -> None:

@@ -3,12 +3,14 @@
 One file for each job that writes to the directory, named after it (percent-encoded). JSON lines::
 
     {"manifest": 1, "job": "orders"}
-    {"epoch": 7, "files": [{"path": "part-orders-000007-0.parquet", "rows": 12, "bytes": 900}]}
+    {"epoch": 7, "files": [{"path": "part-orders-000007-0.parquet", "rows": 12, "bytes": 900}],
+     "columns": {"shop": "string", "eur": "double"}}
 
 The first line names the format's version and the job. Each line after it is one epoch: it appears
 at once, after all its files have their final names. Paths are relative to the directory. A last
 line without its newline is not there: its writer died in it, and the job's next start cuts it off.
-Epochs without rows have no line.
+Epochs without rows have no line. ``columns``, the names and Arrow types of all columns, stands in
+the first line that has them, and holds for those after it.
 """
 
 from __future__ import annotations
@@ -37,11 +39,14 @@ class Manifest:
     ----------
     epoch : int
         The last epoch it has; 0 if none.
+    columns : dict of str to str, or None
+        Those of its files, if it says so.
     """
 
     def __init__(self, directory: Path, job: str) -> None:
         self.path = directory / FOLDER / f"{quote(job, safe='')}.jsonl"
         self.epoch = 0
+        self.columns: dict[str, str] | None = None
         self.job = job
         self._size = 0
 
@@ -63,9 +68,11 @@ class Manifest:
         data = data[: data.rfind(b"\n") + 1]
         lines = _parse(data, self.path)
         self.epoch = lines[-1]["epoch"] if lines else 0
+        known = [line["columns"] for line in lines if "columns" in line]
+        self.columns = known[-1] if known else None
         self._size = len(data)
 
-    def append(self, epoch: int, files: list[dict[str, Any]]) -> None:
+    def append(self, epoch: int, files: list[dict[str, Any]], columns: dict[str, str]) -> None:
         """Add a line for an epoch, durably, unless it is there."""
         new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,13 +82,15 @@ class Manifest:
                 file.truncate(self._size)
             if epoch <= self.epoch:
                 return
-            lines = [] if self._size else [{"manifest": _VERSION, "job": self.job}]
-            lines.append({"epoch": epoch, "files": files})
+            head = {"manifest": _VERSION, "job": self.job}
+            lines: list[dict[str, Any]] = [] if self._size else [head]
+            line: dict[str, Any] = {"epoch": epoch, "files": files}
+            lines.append(line if columns == self.columns else line | {"columns": columns})
             data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
             file.write(data)
             os.fsync(file.fileno())
             self._size += len(data)
-            self.epoch = epoch
+            self.epoch, self.columns = epoch, columns
         if new:
             sync_directory(self.path.parent)
             sync_directory(self.path.parent.parent)

@@ -276,3 +276,35 @@ def test_options_that_are_refused(tmp_path):
         STREAM.write_parquet(tmp_path, max_rows=0)
     with pytest.raises(DurationError):
         STREAM.write_parquet(tmp_path, max_age="ten")
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (ROWS.append_column("m", pa.array([1.5] * 3)), "column 'm' was none, is double"),
+        (ROWS.select(["shop"]), "column 'n' was int64, is none"),
+        (
+            ROWS.rename_columns(["shop", "x"]),
+            "column 'n' was int64, is none, 'x' was none, is int64",
+        ),
+        (ROWS.set_column(1, "n", pa.array([0.5] * 3)), "column 'n' was int64, is double"),
+        (ROWS.select(["n", "shop"]), "the order was shop, n"),
+    ],
+)
+def test_other_columns_are_refused(tmp_path, rows, told):
+    made = started(tmp_path)
+    commit(made, 1, ROWS)
+    token = commit(made, 2, ROWS)
+    made.close()
+    other = opened(sink(tmp_path), rows.schema, tmp_path)
+    with pytest.raises(SchemaError, match=f"the files of epoch 2 and before have other .*{told}"):
+        other.recover(2, token)
+    lines = (tmp_path / "out/_manifest/orders.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("columns") for line in lines[1:]] == [
+        {"shop": "string", "n": "int64"},
+        None,
+    ]
+    again = opened(sink(tmp_path), ROWS.schema, tmp_path)
+    again.recover(2, token)
+    commit(again, 3, ROWS)
+    assert read(tmp_path).num_rows == 9

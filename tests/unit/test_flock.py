@@ -55,13 +55,13 @@ def test_a_holder_that_sleeps_is_named(tmp_path):
 
 
 def test_a_manifest_is_not_waited_for_without_end(tmp_path):
-    Manifest(tmp_path, "job").append(1, [])
+    Manifest(tmp_path, "job").append(1, [], {})
     manifest = Manifest(tmp_path, "job")
     with flock(opened(manifest.path), "it", SinkError):
         with pytest.raises(SinkError, match=r"lock of manifest .*job\.jsonl"):
             manifest.load()
         with pytest.raises(SinkError, match="lock of manifest"):
-            manifest.append(2, [])
+            manifest.append(2, [], {})
     manifest.load()
     assert manifest.epoch == 1
 
