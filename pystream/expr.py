@@ -200,6 +200,8 @@ class Expr:
         """
         if isinstance(values, _Str | bytes):
             raise InvalidError(f"is_in wants a list of values, not the text {values!r}")
+        if not isinstance(values, Iterable):
+            raise InvalidError(f"is_in wants a list of values, not {values!r}")
         constants = list(values)
         if not constants:
             return lit(False)
@@ -235,9 +237,17 @@ class Expr:
         """The smallest whole number that is not less."""
         return self._call("ceil")
 
-    def round(self) -> Expr:
-        """The nearest whole number."""
-        return self._call("round")
+    def round(self, digits: int = 0) -> Expr:
+        """The nearest number with so many digits after the point, of two equally near the even.
+
+        Examples
+        --------
+        >>> col("usd").round(2)
+        <Expr round(usd, 2)>
+        """
+        if not isinstance(digits, int):
+            raise InvalidError(f"round wants a whole number of digits, not {digits!r}")
+        return self._call("round", integer=digits)
 
     @property
     def dt(self) -> DateTime:
@@ -267,14 +277,15 @@ class DateTime:
         Parameters
         ----------
         every
-            A duration such as ``"15m"``, or ``"month"``, ``"quarter"``, ``"year"``.
+            ``"week"`` (from Monday), ``"month"``, ``"quarter"``, ``"year"``, or a duration such as
+            ``"15m"``, which is counted from 1970-01-01; so ``"1w"`` begins on Thursdays.
 
         Examples
         --------
         >>> col("ts").dt.truncate("1h")
         <Expr truncate(ts, 3600000000000ns)>
         """
-        if every in ("month", "quarter", "year"):
+        if every in ("week", "month", "quarter", "year"):
             return Expr(Call("truncate", (self._expr.node,), str(every)))
         ns = parse_duration(every, "truncate interval")
         if ns <= 0:

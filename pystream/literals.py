@@ -35,6 +35,12 @@ def to_literal(value: Any) -> Literal:
         return Literal((value - _EPOCH.date()).days, "tdD", str(value))
     if isinstance(value, timedelta):
         return Literal(value // _US, "tDu", str(value))
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind in ("m", "M"):  # NumPy's item() of nanoseconds is a bare number
+        in_us = value.astype(f"{kind}8[us]")
+        if in_us != value:
+            raise TypeMismatchError(f"{value!r} is finer than microseconds, which constants have")
+        value = in_us
     for method in ("as_py", "item"):  # pyarrow and NumPy scalars
         if hasattr(value, method):
             plain = getattr(value, method)()

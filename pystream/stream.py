@@ -41,9 +41,9 @@ from pystream.windows import Window
 
 __all__ = ["Stream"]
 
-# Result rows that may wait inside the core before collect takes them out.
 # How long the end of a run waits for a source that sleeps.
 _PATIENCE_S = 1.0
+# Result rows that may wait inside the core before collect takes them out.
 _COLLECT_ROWS = 1 << 20
 
 
@@ -117,8 +117,14 @@ class Stream:
         kept = [name for name in self.columns if name not in names]
         return Stream(keep_columns(self._node, kept, "drop"))
 
-    def rename(self, names: dict[str, str]) -> Stream:
+    def rename(self, names: Mapping[str, str]) -> Stream:
         """All columns, some under another name: ``rename({"old": "new"})``."""
+        if not isinstance(names, Mapping):
+            raise InvalidError(
+                f"rename wants a mapping of names such as {{'old': 'new'}}, not {names!r}"
+            )
+        for name in names.values():
+            _name(name, "rename")
         self._need(names, "rename")
         items = tuple((names.get(name, name), Column(name)) for name in self.columns)
         return Stream(ProjectNode(self._node, items, "rename"))
@@ -183,6 +189,12 @@ class Stream:
 
     def group_by(self, *keys: str | Expr, **named: Expr) -> GroupedStream:
         """Group rows by key columns or expressions; `window` and `agg` come next."""
+        for name, value in named.items():
+            if not isinstance(value, Expr):
+                raise InvalidError(
+                    f"group_by: {name}={value!r} would be the same key for all rows; a column is "
+                    f"{name}=col('x')"
+                )
         items = tuple(_items(keys, named))
         if not items:
             raise InvalidError("group_by wants at least one key; without keys call agg directly")
@@ -309,6 +321,8 @@ class Stream:
         """The first result rows as a pyarrow Table; stops reading once it has them."""
         import pyarrow as pa
 
+        if not isinstance(rows, int) or rows < 0:
+            raise InvalidError(f"head wants a whole number of rows of at least 0, not {rows!r}")
         taken: list[Any] = []
         missing = rows
         batches = self.iter_batches()

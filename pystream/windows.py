@@ -56,7 +56,8 @@ def tumbling(size: Duration, *, offset: Duration = "0s") -> Tumbling:
     size
         ``"1m"``, ``"1h30m"`` or a timedelta.
     offset
-        Shifts the edges from the epoch (1970-01-01 UTC), such as ``"-5h"`` for days of New York.
+        Shifts the edges from the epoch (1970-01-01 UTC, a Thursday): ``"4d"`` for weeks from
+        Monday, ``"5h"`` for days of New York in winter.
 
     Examples
     --------

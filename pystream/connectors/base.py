@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pystream._native.arrow import BatchList, InputStream
-from pystream.errors import PystreamError, SchemaError, SinkError
+from pystream.errors import InvalidError, PystreamError, SchemaError, SinkError
 from pystream.plan.schema import Schema
 from pystream.storage.base import Storage
 
@@ -107,6 +107,13 @@ class Reader:
         if self._close is not None:
             self._close()
             self._close = None
+
+
+def need_rows(batch_rows: int) -> int:
+    """The most rows of a batch, if it is a number of rows."""
+    if not isinstance(batch_rows, int) or batch_rows < 1:
+        raise InvalidError(f"batch_rows must be a whole number of at least 1, not {batch_rows!r}")
+    return batch_rows
 
 
 def conform(batch: Any, wanted: Any, expected: Schema, number: int) -> Any:

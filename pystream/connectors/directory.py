@@ -74,6 +74,8 @@ def file_sink(
     rolling: Rolling = Rolling(),
 ) -> Sink:
     """The sink of a path: one file if it ends in a suffix, else a directory."""
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidError(f"{format.verb} wants a path, not {path!r}")
     given = Path(path)
     columns = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by)
     if not given.suffix or given.is_dir() or os.fspath(path).endswith("/"):

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from pystream.connectors import hive
-from pystream.connectors.base import Position, Reader, Source, fail_as
+from pystream.connectors.base import Position, Reader, Source, fail_as, need_rows
 from pystream.connectors.manifest import listed_files
-from pystream.errors import InvalidError, PystreamError, SchemaError, SourceError
+from pystream.errors import (
+    InvalidError,
+    PystreamError,
+    SchemaError,
+    SourceError,
+    column_not_found,
+)
 from pystream.plan.schema import Schema
 
 __all__ = ["CsvSource", "IpcSource", "ParquetSource", "find_files"]
@@ -29,9 +35,13 @@ def find_files(paths: Paths, suffixes: tuple[str, ...], verb: str) -> tuple[list
     And what to call them: the first path as it was given, which does not depend on what is found,
     so that positions are found again when files have been added.
     """
-    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    given: list[Any] = list(paths) if isinstance(paths, Iterable) else [paths]
+    if isinstance(paths, str | bytes | os.PathLike):
+        given = [paths]
     found: list[str] = []
     for item in given:
+        if not isinstance(item, str | os.PathLike):
+            raise InvalidError(f"{verb} wants a path or a list of paths, not {item!r}")
         text = os.fspath(item)
         path = Path(text)
         if path.is_dir() and (listed := listed_files(path)) is not None:
@@ -184,7 +194,7 @@ class ParquetSource(_FileSource):
     prunes_columns = True
 
     def __init__(self, files: list[str], name: str, batch_rows: int) -> None:
-        self._batch_rows = batch_rows
+        self._batch_rows = need_rows(batch_rows)
         super().__init__(files, name)
 
     def _read_schema(self, file: str) -> Any:
@@ -241,9 +251,14 @@ class CsvSource(_FileSource):
         null_values: Sequence[str] | None,
     ) -> None:
         self._types = schema
+        if not isinstance(delimiter, str) or len(delimiter) != 1:
+            raise InvalidError(f"read_csv: delimiter must be one character, not {delimiter!r}")
         self._delimiter = delimiter
         self._null_values = null_values
         super().__init__(files, name)
+        for column in () if schema is None else schema.names:
+            if column not in self._schema.names:
+                raise column_not_found(column, self._schema.names, "read_csv schema")
 
     def _open_file(self, file: str, types: Any) -> Any:
         from pyarrow import csv

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pystream.connectors.base import Poller, Position, Source, conform
+from pystream.connectors.base import Poller, Position, Source, conform, need_rows
 from pystream.errors import InvalidError
 from pystream.plan.schema import Schema
 from pystream.rows import column_of
@@ -69,12 +69,10 @@ class GeneratorSource(Source):
                 "from_generator wants a function that answers an iterable, not "
                 f"{type(function).__name__}: write from_generator(lambda: rows, schema=...)"
             )
-        if batch_rows < 1:
-            raise InvalidError(f"batch_rows must be at least 1, not {batch_rows}")
         self.name = name
         self._function = function
         self._schema = to_arrow_schema(schema)
-        self._batch_rows = batch_rows
+        self._batch_rows = need_rows(batch_rows)
         self._flush_ns = flush_interval_ns
 
     def schema(self) -> Any:

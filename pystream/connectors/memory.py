@@ -8,7 +8,7 @@ from typing import Any
 
 from pystream._native.arrow import InputStream
 from pystream.connectors.base import Position, Reader, Source
-from pystream.errors import InvalidError, SchemaError, SourceError
+from pystream.errors import InvalidError, PystreamError, SchemaError, SourceError
 from pystream.plan.schema import Schema
 
 __all__ = ["arrow_source"]
@@ -16,10 +16,18 @@ __all__ = ["arrow_source"]
 
 def arrow_source(data: Any, name: str) -> Source:
     """The source of whatever `read_arrow` was given."""
-    if hasattr(data, "__arrow_c_stream__"):
-        return _StreamSource(data, name)
-    if hasattr(data, "__arrow_c_array__"):
-        return _table_of([data], name)
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
+        try:
+            if hasattr(data, "__arrow_c_stream__"):
+                return _StreamSource(data, name)
+            return _table_of([data], name)
+        except ValueError as failure:
+            if isinstance(failure, PystreamError):
+                raise
+            raise InvalidError(
+                f"read_arrow cannot read this {type(data).__name__} as a table: {failure}; a "
+                "single column is given as one, such as pyarrow.table({'x': column})"
+            ) from failure
     if isinstance(data, list | tuple):
         return _table_of(data, name)
     if isinstance(data, Iterable):
@@ -27,7 +35,16 @@ def arrow_source(data: Any, name: str) -> Source:
     raise InvalidError(
         f"read_arrow cannot read a {type(data).__name__}: give a pyarrow Table, RecordBatch or "
         "RecordBatchReader, a Polars, pandas or DuckDB frame, or an iterable of record batches"
+        f"{_hint(data)}"
     )
+
+
+def _hint(data: Any) -> str:
+    """How a thing that is nearly a table becomes one."""
+    for method, call in (("collect", ""), ("to_reader", ""), ("scanner", ".to_reader()")):
+        if hasattr(data, method):
+            return f"; its .{method}(){call} is one"
+    return ""
 
 
 class _StreamSource(Source):

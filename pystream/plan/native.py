@@ -9,7 +9,7 @@ from pystream._native.plan import ExprForest, Plan
 from pystream.aggregates import Agg
 from pystream.dtypes import time_unit
 from pystream.durations import format_ns
-from pystream.errors import WindowError
+from pystream.errors import InvalidError, WindowError
 from pystream.plan.schema import Schema
 from pystream.plan.tree import Call, Column, Literal, Node
 from pystream.windows import Hopping, Window
@@ -23,7 +23,13 @@ __all__ = ["add_aggregate", "add_event_time", "compile_trees", "select_schema"]
 def compile_trees(plan: Plan, trees: Sequence[Node]) -> tuple[ExprForest, list[int]]:
     """A forest with these trees and the number of each root."""
     forest = ExprForest(plan.memory)
-    return forest, [_compile(forest, tree) for tree in trees]
+    try:
+        return forest, [_compile(forest, tree) for tree in trees]
+    except RecursionError:
+        raise InvalidError(
+            "an expression is nested too deeply, such as hundreds of terms that are added or "
+            "combined with |: use is_in, or compute it in parts with with_columns"
+        ) from None
 
 
 def _compile(forest: ExprForest, node: Node) -> int:

@@ -61,11 +61,13 @@ _FALLIBLE = {"add", "subtract", "multiply", "negate", "abs", "cast", "floor_divi
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and everything below it, parents first."""
-    yield node
-    if isinstance(node, Call):
-        for argument in node.arguments:
-            yield from walk(argument)
+    """The node and everything below it, parents first; however deep that is."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, Call):
+            waiting.extend(reversed(node.arguments))
 
 
 def columns(node: Node) -> list[str]:
@@ -115,5 +117,5 @@ def render(node: Node) -> str:
     if node.text is not None:
         parts.append(repr(node.text))
     elif node.integer:
-        parts.append(f"{node.integer}ns")
+        parts.append(f"{node.integer}" if node.function == "round" else f"{node.integer}ns")
     return f"{node.function}({', '.join(parts)})"

@@ -1,6 +1,6 @@
 """Expressions: what they look like, and what they give against plain Python."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -148,6 +148,10 @@ def test_text(expr, expected):
             col("t").dt.truncate("month"),
             lambda t: t.replace(day=1, hour=0, minute=0, second=0, microsecond=0),
         ),
+        (
+            col("t").dt.truncate("week"),
+            lambda t: datetime.combine(t.date() - timedelta(days=t.weekday()), time()),
+        ),
         (col("t") + timedelta(days=1), lambda t: t + timedelta(days=1)),
         (col("t") - datetime(2000, 1, 1), lambda t: t - datetime(2000, 1, 1)),
         (col("t") > datetime(2000, 1, 1), lambda t: t > datetime(2000, 1, 1)),
@@ -197,6 +201,39 @@ def test_looks():
     assert repr(col("t").dt.truncate("1m").alias("m")) == "<Expr truncate(t, 60000000000ns) as m>"
 
 
+def test_round():
+    numbers = ps.read_arrow(pa.table({"x": [1.005, -2.675, 12.5, 13.5, None, 0.25]}))
+    found = numbers.select(a=col("x").round(), b=col("x").round(1), c=col("x").round(-1)).collect()
+    assert found["a"].to_pylist() == [1.0, -3.0, 12.0, 14.0, None, 0.0]
+    assert found["b"].to_pylist() == [1.0, -2.7, 12.5, 13.5, None, 0.2]
+    assert found["c"].to_pylist() == [0.0, -0.0, 10.0, 10.0, None, 0.0]
+    with pytest.raises(InvalidError, match=r"round wants a whole number of digits, not 0\.5"):
+        col("x").round(0.5)
+
+
+def test_times_of_numpy():
+    stream = ps.read_arrow(pa.table({"t": pa.array([4, 5, 6], pa.timestamp("s"))}))
+    for unit in ("s", "ms", "us", "ns"):
+        moment, span = np.datetime64("1970-01-01T00:00:05", unit), np.timedelta64(1, "s")
+        assert stream.filter(col("t") >= moment).collect().num_rows == 2
+        later = stream.filter(col("t") + span.astype(f"m8[{unit}]") > moment)
+        assert later.collect().num_rows == 2
+    with pytest.raises(TypeMismatchError, match="finer than microseconds"):
+        lit(np.datetime64(1, "ns"))
+
+
+def test_deep_expressions():
+    stream = ps.read_arrow(pa.table({"x": [1, 2, 3]}))
+    some = col("x") == 0
+    for n in range(300):
+        some = some | (col("x") == n % 3)
+    assert stream.filter(some).collect().num_rows == 2
+    for n in range(5000):
+        some = some | (col("x") == n)
+    with pytest.raises(InvalidError, match=r"nested too deeply, .*: use is_in"):
+        stream.filter(some)
+
+
 def test_truth_is_refused():
     with pytest.raises(TypeError, match=r"combine with & \| ~"):
         bool(col("a") > 1)
@@ -211,6 +248,8 @@ def test_wrong_arguments_are_refused():
         col(5)
     with pytest.raises(InvalidError, match="list of values"):
         col("s").is_in("abc")
+    with pytest.raises(InvalidError, match="list of values, not None"):
+        col("s").is_in(None)
     with pytest.raises(TypeMismatchError, match="object cannot be a constant"):
         _ = col("s") == object()
     with pytest.raises(TypeMismatchError, match="does not fit"):

@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +16,13 @@ import pystream as ps
 from pystream import col
 from pystream import stream as stream_module
 from pystream.connectors.base import Reader, Source
-from pystream.errors import CorruptDataError, InvalidError, SchemaError, SourceError
+from pystream.errors import (
+    ColumnNotFoundError,
+    CorruptDataError,
+    InvalidError,
+    SchemaError,
+    SourceError,
+)
 
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", "y", None]})
 
@@ -56,6 +63,41 @@ def test_results_leave_as_arrow():
     assert pa.table(stream) == TABLE.slice(1)
     reader = pa.RecordBatchReader.from_stream(stream)
     assert duckdb.from_arrow(reader).aggregate("sum(a)").fetchall() == [(5,)]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (pl.Series([1]), "cannot read this Series as a table: .* a single column is given as one"),
+        (pa.array([1]), "cannot read this Int64Array as a table"),
+        (pa.array([{"a": 1}, None]), "cannot read this StructArray as a table"),
+        (pl.LazyFrame({"a": [1]}), r"cannot read a LazyFrame: .*; its \.collect\(\) is one"),
+        (pa.dataset.dataset(TABLE), r"its \.scanner\(\)\.to_reader\(\) is one"),
+        (5, "cannot read a int: give a pyarrow Table"),
+    ],
+)
+def test_what_is_no_table(data, text):
+    with pytest.raises(InvalidError, match=text):
+        ps.read_arrow(data)
+
+
+def test_arguments_of_files(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(TABLE, path)
+    for read, given in ((ps.read_parquet, 5), (ps.read_csv, [path, None]), (ps.read_ipc, b"x")):
+        with pytest.raises(InvalidError, match="wants a path or a list of paths, not"):
+            read(given)
+    for rows in (0, 2.5):
+        with pytest.raises(InvalidError, match=f"batch_rows must be .*, not {rows}"):
+            ps.read_parquet(path, batch_rows=rows)
+    table = tmp_path / "t.csv"
+    pa.csv.write_csv(TABLE, table)
+    with pytest.raises(InvalidError, match="delimiter must be one character, not 'ab'"):
+        ps.read_csv(table, delimiter="ab")
+    with pytest.raises(ColumnNotFoundError, match=r"read_csv schema: no column 'aa'; .* 'a'"):
+        ps.read_csv(table, schema={"aa": int})
+    with pytest.raises(InvalidError, match="write_csv wants a path, not 5"):
+        ps.read_csv(table).write_csv(5).run()
 
 
 def test_small_batches_are_not_lost():
@@ -210,8 +252,9 @@ def test_generator_arguments():
         ps.from_generator([{"a": 1}], schema={"a": int})
     with pytest.raises(InvalidError, match="a schema is a mapping"):
         ps.from_generator(list, schema=5)
-    with pytest.raises(InvalidError, match="batch_rows"):
-        ps.from_generator(list, schema={"a": int}, batch_rows=0)
+    for rows in (0, -1, 2.5, "a"):
+        with pytest.raises(InvalidError, match=f"batch_rows .* not {rows!r}"):
+            ps.from_generator(list, schema={"a": int}, batch_rows=rows)
 
 
 def test_schema_of_generators():

@@ -37,6 +37,18 @@ def test_with_columns_adds_and_replaces(stream):
     assert found["d"].to_pylist() == [False, True, True]
 
 
+def test_arguments(stream):
+    with pytest.raises(InvalidError, match=r"rename wants a mapping .*, not \['a'\]"):
+        stream.rename(["a"])
+    with pytest.raises(InvalidError, match="rename wants a column name, not 5"):
+        stream.rename({"a": 5})
+    with pytest.raises(InvalidError, match=r"key='a' would be the same key .* key=col\('x'\)"):
+        stream.group_by(key="a")
+    for rows in (-1, "a"):
+        with pytest.raises(InvalidError, match=f"head wants a whole number .*, not {rows!r}"):
+            stream.head(rows)
+
+
 def test_drop_and_rename(stream):
     assert stream.drop("b").collect() == TABLE.drop_columns(["b"])
     assert stream.rename({"a": "z"}).columns == ["z", "b", "c"]
