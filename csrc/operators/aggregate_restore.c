@@ -256,5 +256,11 @@ ps_status aggregate_restore(ps_operator *op, ps_batch *state, ps_error *err)
                                room, err);
     }
     ps_free(op->mem, room, bytes);
+    if (self->keys != NULL) {
+        /* As after a sweep: restored keys are alive, and looking through them all would hold up the
+         * first watermark. */
+        self->most_live = ps_keymap_live(self->keys);
+        self->sweep_at = ps_max_i64(self->sweep_at, 2 * self->most_live);
+    }
     return status;
 }

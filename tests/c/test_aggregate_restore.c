@@ -169,6 +169,34 @@ static void restored_rows_have_not_changed(void)
     close_chain(c, mem);
 }
 
+/* A sweep takes memory by the number of keys, and would find all of them alive. */
+static void the_first_watermark_does_not_sweep(void)
+{
+    enum { KEYS = 70000 }; /* enough for a sweep */
+    static event many[KEYS];
+    static chain rest;
+    const job j = make_job(&SOME_WINDOWS[0], 0, 1, &SETS[1]);
+    ps_mem *mem = NULL, *account = NULL;
+    lines out, more = {0};
+    for (int64_t i = 0; i < KEYS; i++) {
+        many[i] = (event){.t = 1, .k = i, .k_valid = true, .i = 1};
+    }
+    CHECK_OK(ps_mem_create(0, &mem, NULL));
+    CHECK_OK(ps_mem_create(0, &account, NULL));
+    chain *c = open_chain(&j, &ONE_SHARD, mem, &out);
+    CHECK_OK(chain_feed(c, many, KEYS, 60000, NULL));
+    stop(c);
+    CHECK_OK(chain_open(&rest, &j, &ONE_SHARD, 1, account, &more, NULL));
+    CHECK_OK(chain_restore(&rest, &c->states, NULL));
+    const int64_t before = ps_mem_peak(account);
+    CHECK_OK(chain_feed(&rest, many, 1, 1, NULL));
+    CHECK(ps_mem_peak(account) < before + KEYS);
+    chain_close(&rest);
+    lines_free(&more);
+    ps_mem_release(account);
+    close_chain(c, mem);
+}
+
 static void refused_memory_leaks_nothing(void)
 {
     const job j = make_job(&SOME_WINDOWS[3], 0, 2, &SETS[4]);
@@ -204,6 +232,7 @@ int main(void)
     RUN(state_of_another_query_is_corrupt);
     RUN(a_new_aggregate_starts_with_all_or_with_nothing);
     RUN(restored_rows_have_not_changed);
+    RUN(the_first_watermark_does_not_sweep);
     RUN(refused_memory_leaks_nothing);
     return 0;
 }
