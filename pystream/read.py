@@ -38,6 +38,9 @@ def read_arrow(data: Any, *, name: str = "arrow") -> Stream:
 def read_parquet(path: Paths, *, name: str | None = None, batch_rows: int = 65_536) -> Stream:
     """Rows of Parquet files, in sorted path order; only needed columns are decoded.
 
+    Columns that only the names of directories have (``shop=ams/``) are read where `write_parquet`
+    made them; in directories that others wrote they are not seen.
+
     Parameters
     ----------
     path
@@ -72,7 +75,8 @@ def read_csv(
     delimiter
         What separates values.
     null_values
-        Texts that mean null; None for the usual ones.
+        Texts that mean null, also in columns of text; None for the usual ones, such as an empty
+        value, ``NA`` and ``null``.
     """
     files, title = find_files(path, (".csv",), "read_csv")
     types = None if schema is None else to_arrow_schema(schema)

@@ -10,10 +10,17 @@ from pystream._native.plan import Plan
 from pystream.aggregates import Agg
 from pystream.dtypes import time_unit
 from pystream.durations import format_ns
-from pystream.errors import EventTimeError, InvalidError, SchemaError, WindowError, column_not_found
+from pystream.errors import (
+    EventTimeError,
+    InvalidError,
+    SchemaError,
+    TypeMismatchError,
+    WindowError,
+    column_not_found,
+)
 from pystream.plan import native
 from pystream.plan.schema import Schema
-from pystream.plan.tree import Column, Node, columns
+from pystream.plan.tree import Column, Node, columns, render
 from pystream.windows import Window
 
 if TYPE_CHECKING:
@@ -168,7 +175,10 @@ class FilterNode(LogicalNode):
 
     def __post_init__(self) -> None:
         _need_columns(self.input.schema, columns(self.predicate), "filter")
-        self._check_and_settle(*self._limits_ns)
+        try:
+            self._check_and_settle(*self._limits_ns)
+        except TypeMismatchError as error:
+            raise _in_expression(error, "filter", self.predicate) from None
 
     def add(self, plan: Plan, inputs: Sequence[int]) -> int:
         forest, roots = native.compile_trees(plan, [self.predicate])
@@ -189,7 +199,13 @@ class ProjectNode(LogicalNode):
         _need_distinct([name for name, _ in self.items], self.verb)
         for _, node in self.items:
             _need_columns(self.input.schema, columns(node), self.verb)
-        self._check_and_settle(*self._limits_ns)
+        try:
+            self._check_and_settle(*self._limits_ns)
+        except TypeMismatchError as error:
+            for name, node in self.items if len(self.items) > 1 else ():
+                ProjectNode(self.input, ((name, node),), self.verb)  # the wrong one raises
+            name, node = self.items[0]
+            raise _in_expression(error, f"{self.verb} {name}", node) from None
 
     def add(self, plan: Plan, inputs: Sequence[int]) -> int:
         forest, roots = native.compile_trees(plan, [node for _, node in self.items])
@@ -333,6 +349,16 @@ def with_inputs(node: LogicalNode, inputs: Sequence[LogicalNode]) -> LogicalNode
 def keep_columns(node: LogicalNode, names: Iterable[str], verb: str = "select") -> ProjectNode:
     """A projection that keeps some columns as they are."""
     return ProjectNode(node, tuple((name, Column(name)) for name in names), verb)
+
+
+def _in_expression(error: TypeMismatchError, where: str, node: Node) -> TypeMismatchError:
+    """The error of an expression with the expression as it was written, shortened."""
+    text = str(error).removesuffix(f" (in {error.operator})")
+    shown = render(node)
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return TypeMismatchError(
+        f"{where}: in {shown}: {text}", status=error.status, operator=error.operator
+    )
 
 
 def _need_columns(schema: Schema, names: Iterable[str], verb: str) -> None:
