@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -169,9 +170,16 @@ def _one_sided(old: pa.Table, new: pa.Table, columns: list[str]) -> tuple[int, i
 
 
 def _print(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table, through rich where it is installed; nothing if it has no rows."""
+    """A table; nothing if it has no rows.
+
+    Through rich on a terminal, where it is installed. What is piped is not folded: it may be
+    searched.
+    """
     lines = [[str(cell) for cell in row] for row in rows]
     if not lines:
+        return
+    if not sys.stdout.isatty():
+        _print_plain([list(head), *lines])
         return
     try:
         from rich.console import Console

@@ -25,7 +25,8 @@ class Guarantee:
     ----------
     level
         ``"exactly-once"``, ``"at-least-once"``, or ``"within one run"``: each row counts once in a
-        run that succeeds, and a run that fails starts again from the beginning.
+        run that succeeds. Without checkpoints a run that fails starts again from the beginning;
+        with them its state goes on, and a source that cannot be read again with what it gives then.
     limits
         The parts that keep it from being more, in words.
     """
@@ -38,11 +39,20 @@ class Guarantee:
             EXACTLY_ONCE: "exactly-once: after any crash each row counts once in what is committed",
             AT_LEAST_ONCE: "at-least-once: after a crash some results come again",
             WITHIN_A_RUN: (
-                "within one run: every row of the sources counts once in a run that succeeds; a "
-                "failed run starts again from the beginning"
+                "within one run: every row of the sources counts once in a run that succeeds; "
+                + _started_again(bool(self.limits))
             ),
         }[self.level]
         return text + "".join(f"; {limit}" for limit in self.limits)
+
+
+def _started_again(checkpointed: bool) -> str:
+    if not checkpointed:
+        return "a failed run starts again from the beginning"
+    return (
+        "started again, state goes on from the last checkpoint and the sources with what they give "
+        "then, so that rows may be missing or count twice"
+    )
 
 
 def guarantee_of(node: LogicalNode, sink: Sink | None, *, checkpointed: bool) -> Guarantee:

@@ -317,6 +317,19 @@ def test_what_restore_cannot_be(tmp_path, restore):
         pipeline.start(checkpoint=tmp_path, restore=restore)
 
 
+def test_a_source_that_cannot_be_read_again_is_told_beside_state_that_goes_on(tmp_path):
+    lines = ps.from_generator(lambda: [{"x": 1}], schema={"x": int}, name="wire").write_to(Ledger())
+    text = str(lines.explain(checkpoint=tmp_path))
+    assert (
+        "Guarantee    within one run: every row of the sources counts once in a run that suc"
+        in text
+    )
+    assert "state goes on from the last checkpoint and the sources with what they give then" in text
+    assert "source 'wire' cannot be read again from a position" in text
+    assert "again from the beginning" not in text
+    assert "a failed run starts again from the beginning" in str(lines.explain())
+
+
 def test_what_cannot_be_exactly_once_is_refused(tmp_path):
     lines = ps.from_generator(lambda: [{"x": 1}], schema={"x": int}, name="wire")
     with pytest.raises(InvalidError, match="source 'wire' cannot be read again"):

@@ -1,6 +1,7 @@
 """State as tables: what a restore would leave, and what the command prints of it."""
 
 import sys
+from types import SimpleNamespace
 
 import polars as pl
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pystream as ps
 from pystream import cli
 from pystream._native.arrow import BatchList, Memory
 from pystream._native.engine import Engine
-from pystream.checkpoint import CheckpointStore
+from pystream.checkpoint import CheckpointStore, command
 from pystream.errors import CheckpointError
 from pystream.plan.lower import lower
 from pystream.storage import LocalStorage
@@ -147,12 +148,14 @@ def test_the_state_of_an_engine(store, tmp_path):
 # ---- the command ----
 
 
-@pytest.fixture(params=["rich", "plain"])
+@pytest.fixture(params=["rich", "plain", "piped"])
 def printed(request, monkeypatch, capsys):
     """Runs a command; its exit code and what it printed."""
     if request.param == "plain":
         monkeypatch.setitem(sys.modules, "rich.console", None)
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "40" if request.param == "piped" else "300")
+    screen = SimpleNamespace(isatty=lambda: request.param != "piped")
+    monkeypatch.setattr(command, "sys", SimpleNamespace(stdout=screen))
 
     def run(*words):
         code = cli.main(["checkpoint", *map(str, words)])
