@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "base/cores.h"
 
 #if PS_PARK_FUTEX
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 enum { PARK_EMPTY = 0, PARK_TOKEN = 1, PARK_ASLEEP = 2 };
@@ -80,7 +82,7 @@ static void wake_sleeper(ps_park *park)
 void ps_park_init(ps_park *park, int32_t thread_count)
 {
     atomic_init(&park->state, PARK_EMPTY);
-    park->spin_count = sysconf(_SC_NPROCESSORS_ONLN) > thread_count ? SPIN_COUNT : 0;
+    park->spin_count = ps_core_count() > thread_count ? SPIN_COUNT : 0;
 #if !PS_PARK_FUTEX
     PS_CHECK(pthread_mutex_init(&park->mutex, NULL) == 0);
     PS_CHECK(pthread_cond_init(&park->wakened, NULL) == 0);

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "runtime/graph.h"
-#include "runtime/input.h"
+#include "runtime/source_side.h"
 
 enum { FAILURE_NONE = 0, FAILURE_WRITING, FAILURE_KNOWN };
 
@@ -31,46 +31,16 @@ struct ps_engine {
     ps_plan *plan;
     ps_clock clock;
     ps_graph graph;
-    ps_input *inputs;
-    int32_t input_count;
-    int32_t next_input; /* to look at first */
-    ps_fifo collected;  /* results that came through rings */
-    ps_fifo *results;   /* collected, or what the sink fills on the driver */
+    ps_source_side sources;
+    ps_fifo collected; /* results that came through rings */
+    ps_fifo *results;  /* collected, or what the sink fills on the driver */
     metrics_line *lines;
     int32_t line_count;
-    bool started;         /* a message has been processed */
     bool barrier_pending; /* sent, and poll has not given it yet */
     bool ended;           /* the end has arrived in results */
 };
 
 /* ---- life ---- */
-
-static const ps_plan_node *source_node(const ps_plan *plan, int32_t input)
-{
-    for (int32_t i = 0; i < plan->node_count; i++) {
-        if (plan->nodes[i]->kind == PS_NODE_SOURCE && plan->nodes[i]->input == input) {
-            return plan->nodes[i];
-        }
-    }
-    return NULL;
-}
-
-static ps_status make_inputs(ps_engine *engine, ps_error *err)
-{
-    const int32_t count = engine->plan->input_count;
-    const size_t size_bytes = (size_t)count * sizeof(ps_input);
-    engine->inputs = ps_alloc_zeroed(engine->mem, size_bytes);
-    if (engine->inputs == NULL) {
-        return ps_mem_refused(engine->mem, size_bytes, "inputs", err);
-    }
-    engine->input_count = count;
-    for (int32_t i = 0; i < count; i++) {
-        const ps_plan_node *const node = source_node(engine->plan, i);
-        ps_input_init(&engine->inputs[i], engine->mem, node->name, node->schema,
-                      engine->graph.wanted[i]);
-    }
-    return PS_OK;
-}
 
 static ps_task *task_at(const ps_engine *engine, int32_t index)
 {
@@ -108,25 +78,31 @@ static ps_status make_lines(ps_engine *engine, ps_error *err)
     return PS_OK;
 }
 
+static int64_t waiting_kib(const ps_engine *engine)
+{
+    return ps_min_i64(WAITING_KIB, engine->graph.kib_limit);
+}
+
 static ps_status build(ps_engine *engine, int32_t shard_count, bool track_changes, ps_error *err)
 {
     PS_TRY(ps_graph_init(&engine->graph, engine->plan, engine->mem, shard_count, track_changes,
                          &engine->park, err));
     engine->results =
         engine->graph.results_by_rings ? &engine->collected : engine->graph.driver_results;
-    PS_TRY(make_inputs(engine, err));
+    ps_graph *const graph = &engine->graph;
+    PS_TRY(ps_source_side_init(&engine->sources, engine->mem, engine->plan, graph->driver,
+                               graph->sources, graph->wanted, &engine->park, waiting_kib(engine),
+                               err));
+    for (int32_t i = 0; i < shard_count && graph->shares_sources; i++) {
+        graph->workers[i].sources = &engine->sources;
+    }
     return make_lines(engine, err);
 }
 
 static void destroy(ps_engine *engine)
 {
     ps_mem *const mem = engine->mem;
-    for (int32_t i = 0; i < engine->input_count; i++) {
-        ps_input_fini(&engine->inputs[i]);
-    }
-    if (engine->inputs != NULL) {
-        ps_free(mem, engine->inputs, (size_t)engine->input_count * sizeof(ps_input));
-    }
+    ps_source_side_fini(&engine->sources);
     if (engine->lines != NULL) {
         ps_free(mem, engine->lines, (size_t)engine->line_count * sizeof(metrics_line));
     }
@@ -283,66 +259,57 @@ ps_status ps_engine_step(ps_engine *engine, int32_t index, bool *progress, ps_er
 
 /* ---- input ---- */
 
-static ps_status find_input(ps_engine *engine, int32_t index, ps_input **out, ps_error *err)
-{
-    if (index < 0 || index >= engine->input_count) {
-        return ps_fail(err, PS_INVALID, "input %d does not exist: the plan has %d", index,
-                       engine->input_count);
-    }
-    *out = &engine->inputs[index];
-    return PS_OK;
-}
-
 ps_status ps_engine_push(ps_engine *engine, int32_t input, ArrowArray *array, ps_error *err)
 {
     ps_input *found;
-    PS_TRY(find_input(engine, input, &found, err));
-    return ps_input_push(found, array, err);
+    PS_TRY(ps_source_side_begin(&engine->sources, input, &found, err));
+    const ps_status status = ps_input_push(found, array, err);
+    ps_source_side_end(&engine->sources);
+    return status;
 }
 
 ps_status ps_engine_push_batch(ps_engine *engine, int32_t input, ps_batch *batch, ps_error *err)
 {
     ps_input *found;
-    PS_TRY(find_input(engine, input, &found, err));
-    return ps_input_push_batch(found, batch, err);
+    PS_TRY(ps_source_side_begin(&engine->sources, input, &found, err));
+    const ps_status status = ps_input_push_batch(found, batch, err);
+    ps_source_side_end(&engine->sources);
+    return status;
 }
 
 ps_status ps_engine_push_watermark(ps_engine *engine, int32_t input, int64_t watermark,
                                    ps_error *err)
 {
     ps_input *found;
-    PS_TRY(find_input(engine, input, &found, err));
-    return ps_input_push_watermark(found, watermark, err);
+    PS_TRY(ps_source_side_begin(&engine->sources, input, &found, err));
+    const ps_status status = ps_input_push_watermark(found, watermark, err);
+    ps_source_side_end(&engine->sources);
+    return status;
 }
 
 ps_status ps_engine_set_idle(ps_engine *engine, int32_t input, bool idle, ps_error *err)
 {
     ps_input *found;
-    PS_TRY(find_input(engine, input, &found, err));
-    return ps_input_set_idle(found, idle, err);
+    PS_TRY(ps_source_side_begin(&engine->sources, input, &found, err));
+    const ps_status status = ps_input_set_idle(found, idle, err);
+    ps_source_side_end(&engine->sources);
+    return status;
 }
 
 ps_status ps_engine_finish_input(ps_engine *engine, int32_t input, ps_error *err)
 {
     ps_input *found;
-    PS_TRY(find_input(engine, input, &found, err));
-    return ps_input_finish(found, err);
-}
-
-static bool all_ended(const ps_engine *engine)
-{
-    for (int32_t i = 0; i < engine->input_count; i++) {
-        if (!engine->inputs[i].ended) {
-            return false;
-        }
-    }
-    return true;
+    PS_TRY(ps_source_side_begin(&engine->sources, input, &found, err));
+    const ps_status status = ps_input_finish(found, err);
+    ps_source_side_end(&engine->sources);
+    return status;
 }
 
 static bool all_finished(const ps_engine *engine)
 {
-    for (int32_t i = 0; i < engine->input_count; i++) {
-        if (!engine->inputs[i].finished) {
+    const ps_source_side *const side = &engine->sources;
+    for (int32_t i = 0; i < side->input_count; i++) {
+        if (!side->inputs[i].finished) {
             return false;
         }
     }
@@ -365,11 +332,7 @@ ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, bool all, ps_error
                        "the state of the barrier before is still being written: take it to its "
                        "end first");
     }
-    for (int32_t i = 0; i < engine->input_count; i++) {
-        if (!engine->inputs[i].finished) {
-            PS_TRY(ps_input_push_barrier(&engine->inputs[i], epoch, err));
-        }
-    }
+    PS_TRY(ps_source_side_barrier(&engine->sources, epoch, err));
     engine->barrier_pending = true;
     return PS_OK;
 }
@@ -389,70 +352,6 @@ typedef struct drive {
     int64_t pull_until_ns; /* no more is pulled by a call that has lasted so long */
     bool pulling; /* an error now is the stream's or the caller's: the engine itself is sound */
 } drive;
-
-/* A message for a source's chain; unread inputs drop it. */
-static ps_status deliver(ps_engine *engine, int32_t input, const ps_message *message, ps_error *err)
-{
-    ps_operator *const first = engine->graph.sources[input];
-    engine->started = true;
-    return first == NULL ? PS_OK : ps_task_deliver(engine->graph.driver, first, message, err);
-}
-
-/* Whether every input that still lives has come to the barrier. */
-static bool barrier_is_due(const ps_engine *engine)
-{
-    bool due = false;
-    for (int32_t i = 0; i < engine->input_count; i++) {
-        const ps_input *const input = &engine->inputs[i];
-        const ps_message *const first = ps_fifo_first(&input->waiting);
-        if (first != NULL && first->kind == PS_MESSAGE_BARRIER) {
-            due = true;
-        } else if (!input->ended) {
-            return false;
-        }
-    }
-    return due;
-}
-
-static ps_status deliver_barrier(ps_engine *engine, ps_error *err)
-{
-    const int64_t now_ns = ps_clock_monotonic_ns(&engine->clock);
-    int64_t epoch = 0;
-    for (int32_t i = 0; i < engine->input_count; i++) {
-        ps_message message;
-        if (ps_fifo_take(&engine->inputs[i].waiting, &message)) {
-            epoch = message.value;
-            PS_TRY(deliver(engine, i, &message, err));
-        }
-    }
-    return ps_task_freeze(engine->graph.driver, epoch, now_ns, err);
-}
-
-/* One waiting message of the inputs in turn. *rows stays -1 when there is none. */
-static ps_status feed(ps_engine *engine, int64_t *rows, ps_error *err)
-{
-    for (int32_t i = 0; i < engine->input_count; i++) {
-        const int32_t index = engine->next_input;
-        ps_input *const input = &engine->inputs[index];
-        engine->next_input = index + 1 == engine->input_count ? 0 : index + 1;
-        const ps_message *const first = ps_fifo_first(&input->waiting);
-        if (first == NULL || first->kind == PS_MESSAGE_BARRIER) {
-            continue;
-        }
-        ps_message message;
-        PS_CHECK(ps_fifo_take(&input->waiting, &message));
-        *rows = ps_message_rows(&message);
-        input->ended = message.kind == PS_MESSAGE_END;
-        const ps_status status = deliver(engine, index, &message, err);
-        ps_message_clear(&message);
-        return status;
-    }
-    if (barrier_is_due(engine)) {
-        *rows = 0;
-        return deliver_barrier(engine, err);
-    }
-    return PS_OK;
-}
 
 /* Moves one message from the shards' rings into results; *found: there was one. */
 static ps_status collect_one(ps_engine *engine, bool *found, ps_error *err)
@@ -485,11 +384,6 @@ static ps_status collect_one(ps_engine *engine, bool *found, ps_error *err)
     return PS_OK;
 }
 
-static int64_t waiting_kib(const ps_engine *engine)
-{
-    return ps_min_i64(WAITING_KIB, engine->graph.kib_limit);
-}
-
 /* Enough for the caller to come and take. */
 static bool enough_results(const ps_engine *engine, int64_t output_rows)
 {
@@ -507,11 +401,13 @@ static ps_status collect(ps_engine *engine, int64_t output_rows, ps_error *err)
 }
 
 /* The next array of the stream, and the time it took its maker. */
-static ps_status pull(ps_engine *engine, drive *d, int64_t *rows, bool *end, ps_error *err)
+static ps_status pull(ps_engine *engine, drive *d, bool *end, ps_error *err)
 {
-    ps_operator *const source = engine->graph.sources[d->input - engine->inputs];
+    ps_source_side *const side = &engine->sources;
+    ps_operator *const source = side->sources[d->input - side->inputs];
+    ArrowArray array;
     const int64_t began_ns = ps_clock_monotonic_ns(&engine->clock);
-    const ps_status status = ps_input_pull(d->input, d->stream, rows, end, err);
+    const ps_status status = ps_input_next(d->input, d->stream, &array, end, err);
     const int64_t ended_ns = ps_clock_monotonic_ns(&engine->clock);
     if (source != NULL) {
         ps_stat_add(&source->stats.read_ns, ended_ns - began_ns);
@@ -519,48 +415,39 @@ static ps_status pull(ps_engine *engine, drive *d, int64_t *rows, bool *end, ps_
     if (ended_ns >= d->pull_until_ns) {
         d->rows_left = 0;
     }
-    return status;
+    if (status != PS_OK || *end) {
+        return status;
+    }
+    /* Empty arrays come to an end too, and nobody else says what the shards take. */
+    d->rows_left -= array.length == 0 ? 1 : ps_source_side_is_shared(side) ? array.length : 0;
+    const ps_status pushed =
+        ps_engine_push(engine, (int32_t)(d->input - side->inputs), &array, err);
+    if (array.release != NULL) {
+        array.release(&array);
+    }
+    return pushed;
 }
 
-/* One bounded piece of work on the source side. *worked: something was done; *blocked: a ring is
- * full. */
-static ps_status step(ps_engine *engine, drive *d, bool *worked, bool *blocked, bool *source_end,
-                      ps_error *err)
+/* One bounded piece of work on the source side. */
+static ps_status step(ps_engine *engine, drive *d, ps_turn *turn, bool *source_end, ps_error *err)
 {
-    ps_task *const task = engine->graph.driver;
-    *worked = false;
-    *blocked = !ps_task_flush(task);
-    if (*blocked) {
-        return ps_task_copy(task, worked, err);
-    }
-    PS_TRY(ps_task_resume(task, worked, err));
-    if (!*worked && task->copy_is_due) {
-        task->copy_is_due = false;
-        PS_TRY(ps_task_copy(task, worked, err));
-    }
-    if (*worked) {
+    ps_source_side *const side = &engine->sources;
+    int64_t rows;
+    PS_TRY(ps_source_side_turn(side, d->rows_left > 0, &rows, turn, err));
+    d->rows_left -= ps_source_side_is_shared(side) ? 0 : rows;
+    if (*turn == PS_TURN_WORKED || d->rows_left <= 0) {
         return PS_OK;
     }
-    if (d->rows_left <= 0) {
-        return PS_OK;
-    }
-    int64_t rows = -1;
-    PS_TRY(feed(engine, &rows, err));
-    if (rows >= 0) {
-        *worked = true;
-        task->copy_is_due = task->copying;
-        d->rows_left -= rows;
-        return PS_OK;
-    }
-    if (d->stream == NULL) {
-        PS_TRY(ps_task_copy(task, worked, err));
-    } else {
+    if (d->stream != NULL && (*turn == PS_TURN_NOTHING || ps_source_side_wants(side, d->input))) {
         d->pulling = true;
-        PS_TRY(pull(engine, d, &rows, source_end, err));
+        PS_TRY(pull(engine, d, source_end, err));
         d->pulling = false;
-        d->rows_left -= rows == 0; /* so that empty arrays come to an end too */
-        *worked = true;
+        *turn = PS_TURN_WORKED;
+        return PS_OK;
     }
+    bool worked;
+    PS_TRY(ps_source_side_copy(side, &worked, err));
+    *turn = worked ? PS_TURN_WORKED : *turn;
     return PS_OK;
 }
 
@@ -568,19 +455,21 @@ static ps_status step(ps_engine *engine, drive *d, bool *worked, bool *blocked, 
 static bool rest(ps_engine *engine, const drive *d, bool blocked, ps_drive_state *state)
 {
     engine->ended = engine->ended || engine->results->ends > 0;
-    const bool has_state = ps_task_has_state(engine->graph.driver);
+    bool all_ended;
+    bool has_state;
+    ps_source_side_look(&engine->sources, &all_ended, &has_state);
     if (engine->ended && (engine->results->count > 0 || !has_state)) {
         *state = engine->results->count > 0 ? PS_DRIVE_OUTPUT : PS_DRIVE_DONE;
         return true;
     }
-    if (!blocked && !has_state && !engine->barrier_pending && !all_ended(engine)) {
+    if (!blocked && !has_state && !engine->barrier_pending && !all_ended) {
         *state = engine->results->rows > 0 ? PS_DRIVE_OUTPUT : PS_DRIVE_STARVED;
         return true;
     }
     const int64_t remaining_ns = d->until_ns - ps_clock_monotonic_ns(&engine->clock);
     if (remaining_ns <= 0) {
         /* While a barrier travels, rows may follow it. */
-        *state = blocked ? PS_DRIVE_FULL : all_ended(engine) ? PS_DRIVE_MORE : PS_DRIVE_STARVED;
+        *state = blocked ? PS_DRIVE_FULL : all_ended ? PS_DRIVE_MORE : PS_DRIVE_STARVED;
         return true;
     }
     ps_inbox_announce(&engine->graph.outputs);
@@ -597,17 +486,17 @@ static ps_status drive_until(ps_engine *engine, drive *d, ps_drive_state *state,
             *state = PS_DRIVE_OUTPUT;
             return PS_OK;
         }
-        bool worked;
-        bool blocked;
+        ps_turn turn;
         bool source_end = false;
-        PS_TRY(step(engine, d, &worked, &blocked, &source_end, err));
+        PS_TRY(step(engine, d, &turn, &source_end, err));
         if (source_end) {
             *state = PS_DRIVE_SOURCE_END;
             return PS_OK;
         }
-        if (worked) {
+        if (turn == PS_TURN_WORKED) {
             continue;
         }
+        const bool blocked = turn == PS_TURN_BLOCKED;
         if (!blocked && d->rows_left <= 0) {
             *state = PS_DRIVE_MORE;
             return PS_OK;
@@ -625,7 +514,8 @@ ps_status ps_engine_drive(ps_engine *engine, int32_t input, ArrowArrayStream *st
     *state = PS_DRIVE_MORE;
     ps_input *found = NULL;
     if (stream != NULL) {
-        PS_TRY(find_input(engine, input, &found, err));
+        PS_TRY(ps_source_side_begin(&engine->sources, input, &found, err));
+        ps_source_side_end(&engine->sources);
     }
     const int64_t now_ns = ps_clock_monotonic_ns(&engine->clock);
     drive d = {
@@ -666,14 +556,23 @@ void ps_engine_wake(ps_engine *engine)
 
 int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input)
 {
-    return input < 0 || input >= engine->input_count ? -1 : engine->inputs[input].offered;
+    const ps_source_side *const side = &engine->sources;
+    return input < 0 || input >= side->input_count ? -1 : side->inputs[input].offered;
 }
 
-bool ps_engine_input_full(const ps_engine *engine, int32_t input)
+bool ps_engine_input_full(ps_engine *engine, int32_t input)
 {
-    PS_CHECK(input >= 0 && input < engine->input_count);
-    const ps_fifo *const waiting = &engine->inputs[input].waiting;
-    return waiting->rows >= WAITING_ROWS || waiting->kib >= waiting_kib(engine);
+    ps_input *found = NULL;
+    PS_CHECK(ps_source_side_begin(&engine->sources, input, &found, NULL) == PS_OK);
+    const ps_fifo *const waiting = &found->waiting;
+    const bool full = waiting->rows >= WAITING_ROWS || waiting->kib >= waiting_kib(engine);
+    ps_source_side_end(&engine->sources);
+    return full;
+}
+
+bool ps_engine_wants_input(ps_engine *engine)
+{
+    return ps_source_side_wants(&engine->sources, NULL);
 }
 
 void ps_engine_poll(ps_engine *engine, ps_message *out)
@@ -714,8 +613,7 @@ ps_status ps_engine_copy_state(ps_engine *engine, bool *worked, ps_error *err)
     PS_TRY(check_running(engine, err));
     ps_error error;
     ps_error_clear(&error);
-    (void)ps_task_flush(engine->graph.driver);
-    const ps_status status = ps_task_copy(engine->graph.driver, worked, &error);
+    const ps_status status = ps_source_side_copy(&engine->sources, worked, &error);
     return status == PS_OK ? PS_OK : fail_with(engine, status, &error, err);
 }
 
@@ -770,7 +668,7 @@ const char *ps_engine_operator(const ps_engine *engine, int32_t id)
 ps_status ps_engine_restore(ps_engine *engine, int32_t operator_id, ps_batch *state, int32_t shard,
                             ps_error *err)
 {
-    if (engine->started) {
+    if (engine->sources.started) {
         return ps_fail(err, PS_INVALID, "state can only be restored before the first input");
     }
     if (find_stateful(engine, operator_id) == NULL) {

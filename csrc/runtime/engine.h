@@ -3,6 +3,8 @@
  * With one shard everything runs inline in the driving thread. With N shards the driving thread
  * runs the source side (import, watermarks, filters, projections, partitioning by key group) and N
  * worker threads, started by the caller inside ps_engine_work, run the keyed side behind rings.
+ * Where there is no core to spare for the driving thread, they take turns of the source side as
+ * well (source_side.h; PYSTREAM_SOURCE_TURNS=auto|driver|shards).
  * The driving thread is the only one to call push, drive, poll, barrier, finish.
  *
  *     create -> [restore]* -> (push | drive | finish_input | barrier | poll)* -> cancel? -> release
@@ -89,7 +91,9 @@ PS_API void ps_engine_wake(ps_engine *engine);
 PS_API int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input);
 /* Whether an input has enough waiting: give it more when drive has used some. Only advice: push
  * takes anything. */
-PS_API bool ps_engine_input_full(const ps_engine *engine, int32_t input);
+PS_API bool ps_engine_input_full(ps_engine *engine, int32_t input);
+/* Whether the shards process what waits, and some input should be given more ahead. */
+PS_API bool ps_engine_wants_input(ps_engine *engine);
 /* Takes the next result message: a batch, a barrier or the end (kind NONE: there is none now). */
 PS_API void ps_engine_poll(ps_engine *engine, ps_message *out);
 

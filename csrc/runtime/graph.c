@@ -1,6 +1,10 @@
 /* graph.c -- see graph.h. */
 #include "runtime/graph.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cores.h"
 #include "operators/event_time.h"
 #include "operators/exchange.h"
 #include "operators/filter.h"
@@ -235,12 +239,17 @@ static ps_status add_exchange(builder *b, int32_t from, int32_t instance, int32_
     const int32_t target_count = instances(b, to);
     ps_task_exit *way_out;
     PS_TRY(ps_task_add_exit(task, target_count, &way_out, err));
+    const bool from_sources = task == b->graph->driver;
+    /* A shard that has little left takes a turn itself: the driving thread sleeps on. */
+    ps_park *const producer =
+        from_sources && b->graph->shares_sources ? NULL : park_of(b, from, instance);
     for (int32_t i = 0; i < target_count; i++) {
         ps_ring *ring;
-        PS_TRY(make_ring(b, RING_ROWS, park_of(b, from, instance), park_of(b, to, i), &ring, err));
+        PS_TRY(make_ring(b, RING_ROWS, producer, park_of(b, to, i), &ring, err));
         ring->row_low = RING_LOW;
         way_out->outbox.targets[i].ring = ring;
         b->layouts[to].tasks[i]->inbox.channels[channel].ring = ring;
+        b->layouts[to].tasks[i]->fed_by_sources |= from_sources;
     }
     ps_operator *op;
     PS_TRY(ps_exchange_create(b->graph->mem, b->plan->nodes[from]->schema, node->programs,
@@ -389,10 +398,29 @@ static ps_status build_node(builder *b, int32_t index, ps_error *err)
     return PS_OK;
 }
 
+/* Who processes the source side: shards too where every core has one. */
+static ps_status choose_turns(ps_graph *graph, ps_error *err)
+{
+    const char *const wish = getenv("PYSTREAM_SOURCE_TURNS");
+    if (wish == NULL || wish[0] == '\0' || strcmp(wish, "auto") == 0) {
+        graph->shares_sources = graph->worker_count >= ps_core_count();
+    } else if (strcmp(wish, "shards") == 0) {
+        graph->shares_sources = true;
+    } else if (strcmp(wish, "driver") == 0) {
+        graph->shares_sources = false;
+    } else {
+        return ps_fail(err, PS_INVALID,
+                       "PYSTREAM_SOURCE_TURNS is '%s', must be auto, driver or shards", wish);
+    }
+    graph->shares_sources = graph->shares_sources && graph->worker_count > 0;
+    return PS_OK;
+}
+
 static ps_status build_nodes(builder *b, ps_error *err)
 {
     ps_graph *const graph = b->graph;
     PS_TRY(mark(b, err));
+    PS_TRY(choose_turns(graph, err));
     PS_TRY(find_wanted(b, err));
     graph->results_by_rings = b->layouts[b->plan->sink].where != ON_DRIVER;
     if (graph->results_by_rings) {

@@ -39,6 +39,7 @@ typedef struct ps_graph {
     bool **columns;        /* by node: the columns of its output that anything looks at */
     size_t columns_size;
     int32_t input_count;
+    bool shares_sources;   /* shards take turns of the source side (source_side.h) */
     bool results_by_rings; /* the sink runs on shards: outputs has a channel for each instance */
     ps_inbox outputs;
     ps_merge outputs_merge;

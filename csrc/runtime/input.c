@@ -199,28 +199,21 @@ static ps_status check_stream(ps_input *input, ArrowArrayStream *stream, ps_erro
     return status;
 }
 
-ps_status ps_input_pull(ps_input *input, ArrowArrayStream *stream, int64_t *rows, bool *end,
+ps_status ps_input_next(ps_input *input, ArrowArrayStream *stream, ArrowArray *array, bool *end,
                         ps_error *err)
 {
-    *rows = 0;
     *end = false;
     PS_TRY(check_open(input, err));
     PS_TRY(stamp(input, check_stream(input, stream, err), err));
-    ArrowArray array = {.release = NULL};
-    const int code = stream->get_next(stream, &array);
+    array->release = NULL;
+    const int code = stream->get_next(stream, array);
     if (code != 0) {
         input->stream = NULL;
         return stamp(input, stream_failed(input, stream, code, err), err);
     }
-    if (array.release == NULL) {
+    if (array->release == NULL) {
         input->stream = NULL;
         *end = true;
-        return PS_OK;
     }
-    *rows = array.length;
-    const ps_status status = ps_input_push(input, &array, err);
-    if (array.release != NULL) {
-        array.release(&array);
-    }
-    return status;
+    return PS_OK;
 }

@@ -1,7 +1,7 @@
 /* input.h -- one input of an engine: what was offered and waits to be processed.
  *
  * Arrays are imported without copying, checked, and cut into batches of at most PS_INPUT_ROWS
- * rows. Used by the driving thread alone.
+ * rows. The driving thread offers; whoever has the turn takes (source_side.h), under one lock.
  */
 #ifndef PS_RUNTIME_INPUT_H
 #define PS_RUNTIME_INPUT_H
@@ -35,9 +35,9 @@ PS_MUST_CHECK ps_status ps_input_set_idle(ps_input *input, bool idle, ps_error *
 PS_MUST_CHECK ps_status ps_input_finish(ps_input *input, ps_error *err);
 PS_MUST_CHECK ps_status ps_input_push_barrier(ps_input *input, int64_t epoch, ps_error *err);
 
-/* The next array of a stream, pushed. PS_SOURCE: the stream itself failed (nothing is lost here).
- * *rows: how many it had. */
-PS_MUST_CHECK ps_status ps_input_pull(ps_input *input, ArrowArrayStream *stream, int64_t *rows,
+/* The next array of a stream, to be pushed; *end: there is none. For the driving thread, without
+ * the lock: a stream takes its time. PS_SOURCE: the stream itself failed (nothing is lost here). */
+PS_MUST_CHECK ps_status ps_input_next(ps_input *input, ArrowArrayStream *stream, ArrowArray *array,
                                       bool *end, ps_error *err);
 
 #endif

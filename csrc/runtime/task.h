@@ -59,6 +59,7 @@ typedef struct ps_task {
     int64_t epoch;                 /* of the state being copied */
     _Atomic int64_t idle_ns;       /* time without a message to take, any thread reads it, */
     _Atomic int64_t idle_since_ns; /* and since when there is none; 0: there is one */
+    bool fed_by_sources;           /* a channel comes from the source side */
     bool settled;                  /* no operator has work left */
     bool ended;                    /* the end was delivered */
     bool told_end; /* also to the reader of the state, whose they are from then on */

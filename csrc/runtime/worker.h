@@ -1,12 +1,13 @@
 /* worker.h -- a thread's loop: steps of its tasks in turn, and sleep when none can do anything.
  *
  * One shard has one worker, which runs that shard's task of every keyed stage. run is called by the
- * thread that is lent; step by simulations, which turn workers in an order of their own.
+ * thread that is lent; step by simulations, which turn workers in an order of their own. Where the
+ * shards share the source side, run takes turns of it when the worker has little or nothing to do.
  */
 #ifndef PS_RUNTIME_WORKER_H
 #define PS_RUNTIME_WORKER_H
 
-#include "runtime/task.h"
+#include "runtime/source_side.h"
 
 typedef enum ps_worker_state {
     PS_WORKER_PROGRESS = 0,
@@ -20,6 +21,7 @@ typedef struct ps_worker {
     ps_task **tasks; /* borrowed; upstream first */
     int32_t task_count;
     int32_t task_capacity;
+    ps_source_side *sources; /* borrowed: to take turns of; NULL: not shared */
 } ps_worker;
 
 /* thread_count: threads that will run beside each other (park.h). */

@@ -238,7 +238,8 @@ cdef extern from "pystream.h" nogil:
     void ps_engine_wait(ps_engine *engine, int64_t timeout_ns)
     void ps_engine_wake(ps_engine *engine)
     int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input)
-    cbool ps_engine_input_full(const ps_engine *engine, int32_t input)
+    cbool ps_engine_input_full(ps_engine *engine, int32_t input)
+    cbool ps_engine_wants_input(ps_engine *engine)
     ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, bint all, ps_error *err)
     ps_status ps_engine_next_state(ps_engine *engine, int64_t timeout_ns, ps_state_piece *out,
                                    ps_error *err)

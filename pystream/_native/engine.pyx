@@ -17,7 +17,7 @@ from pystream._native._c cimport (
     ps_engine_operator_limit, ps_engine_poll, ps_engine_push, ps_engine_push_batch,
     ps_engine_push_watermark, ps_engine_release, ps_engine_restore, ps_engine_set_idle,
     ps_engine_state_schema, ps_engine_step, ps_engine_take_hot_keys, ps_engine_wait,
-    ps_engine_wake, ps_engine_work,
+    ps_engine_wake, ps_engine_wants_input, ps_engine_work,
     ps_engine_worker_count, ps_error, ps_message, ps_message_batch, ps_message_clear,
     ps_operator_metrics, ps_state_piece, ps_status,
 )
@@ -128,6 +128,10 @@ cdef class Engine:
         if ps_engine_input_rows(self.ptr, input) < 0:
             raise IndexError(f"the engine has no input {input}")
         return bool(ps_engine_input_full(self.ptr, input))
+
+    def wants_input(self):
+        """Whether the shards process what waits, and some input should be given more ahead."""
+        return bool(ps_engine_wants_input(self.ptr))
 
     def poll(self, BatchList out not None):
         """Moves waiting results into ``out`` up to the next barrier.

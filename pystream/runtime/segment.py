@@ -73,7 +73,7 @@ class RunningSegment:
         staged = any(isinstance(i.node, MapNode) for i in spec.inputs)
         self._budget = _BUDGET_ROWS_SHARED if shared or staged else _BUDGET_ROWS
         self.starved = False
-        self._hungry = True  # the engine has used what was pushed
+        self._hungry = True  # the engine has used what was pushed, or should be given more ahead
 
     def feed_into(self, stage: Stage, follower: RunningSegment, number: int) -> None:
         """Hand results to a Python stage; steps get small, for it keeps what one makes."""
@@ -140,7 +140,8 @@ class RunningSegment:
         if state == _SOURCE_END and feed is not None:
             feed.finish(self.engine)
         self.done = state == _DONE
-        self._hungry = self.starved = state == _STARVED
+        self.starved = state == _STARVED
+        self._hungry = self.starved or (state == _FULL and self.engine.wants_input())
         return pushed or state not in (_STARVED, _FULL)
 
     def _push_waiting(self) -> bool:

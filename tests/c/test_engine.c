@@ -575,7 +575,7 @@ static void cancel_ends_everything_soon(void)
     }
 }
 
-int main(void)
+static void run_all(void)
 {
     RUN(sums_agree_for_every_shard_count_and_cut);
     RUN(no_rows_at_all_end_too);
@@ -591,5 +591,15 @@ int main(void)
     RUN(every_refused_allocation_is_an_error_without_a_leak);
     RUN(a_wake_ends_the_drivers_sleep);
     RUN(cancel_ends_everything_soon);
+}
+
+/* Whether the driving thread processes the source side alone, or shards do too. */
+int main(void)
+{
+    static const char *const TURNS[] = {"driver", "shards"};
+    for (int32_t i = 0; i < 2; i++) {
+        CHECK_EQ(setenv("PYSTREAM_SOURCE_TURNS", TURNS[i], 1), 0);
+        run_all();
+    }
     return 0;
 }

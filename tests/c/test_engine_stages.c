@@ -279,9 +279,13 @@ static void an_overflow_in_a_shard_reaches_the_caller(void)
 
 int main(void)
 {
-    RUN(windows_over_windows);
-    RUN(a_union_of_event_times_waits_for_the_slower);
-    RUN(a_union_of_aggregates);
-    RUN(an_overflow_in_a_shard_reaches_the_caller);
+    static const char *const TURNS[] = {"driver", "shards"};
+    for (int32_t i = 0; i < 2; i++) {
+        CHECK_EQ(setenv("PYSTREAM_SOURCE_TURNS", TURNS[i], 1), 0);
+        RUN(windows_over_windows);
+        RUN(a_union_of_event_times_waits_for_the_slower);
+        RUN(a_union_of_aggregates);
+        RUN(an_overflow_in_a_shard_reaches_the_caller);
+    }
     return 0;
 }

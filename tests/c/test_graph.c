@@ -149,6 +149,37 @@ static void every_refused_allocation_is_an_error_without_a_leak(void)
     flow_end(mem);
 }
 
+static void turns_of_the_sources_are_chosen(void)
+{
+    static const char *const TURNS[] = {"driver", "shards", "all"};
+    for (int32_t i = 0; i < 3; i++) {
+        ps_mem *const mem = flow_begin();
+        ps_plan *plan;
+        ps_graph graph;
+        ps_park park;
+        ps_error err;
+        ps_error_clear(&err);
+        CHECK_EQ(setenv("PYSTREAM_SOURCE_TURNS", TURNS[i], 1), 0);
+        CHECK_OK(flow_sum_plan(mem, false, &plan, NULL));
+        ps_park_init(&park, 1);
+        const ps_status status = ps_graph_init(&graph, plan, mem, 2, true, &park, &err);
+        if (i == 2) {
+            CHECK_EQ(status, PS_INVALID);
+            CHECK(strstr(err.text, "is 'all', must be auto, driver or shards") != NULL);
+        } else {
+            CHECK_OK(status);
+            const ps_task *const task = graph.tasks.items[0];
+            CHECK_EQ(graph.shares_sources, i == 1);
+            CHECK(task->fed_by_sources);
+            CHECK(task->inbox.channels[0].ring->producer == (i == 1 ? NULL : &park));
+        }
+        ps_graph_fini(&graph);
+        ps_plan_release(plan);
+        flow_end(mem);
+    }
+    CHECK_EQ(unsetenv("PYSTREAM_SOURCE_TURNS"), 0);
+}
+
 int main(void)
 {
     RUN(one_shard_is_one_task_without_rings);
@@ -157,5 +188,6 @@ int main(void)
     RUN(a_plan_must_be_a_tree_with_a_sink);
     RUN(an_input_that_nothing_reads_has_no_source);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
+    RUN(turns_of_the_sources_are_chosen);
     return 0;
 }

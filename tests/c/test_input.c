@@ -128,11 +128,14 @@ static void streams_are_checked_and_pulled(void)
     flow_stream rows = {.total = 250, .each = 100, .keys = 3, .fail_at = -1};
     ArrowArrayStream stream;
     flow_stream_open(&stream, &rows);
-    int64_t count = 0;
+    ArrowArray array;
     bool end = false;
     int32_t pulls = 0;
     while (!end) {
-        CHECK_OK(ps_input_pull(&input, &stream, &count, &end, NULL));
+        CHECK_OK(ps_input_next(&input, &stream, &array, &end, NULL));
+        if (!end) {
+            CHECK_OK(ps_input_push(&input, &array, NULL));
+        }
         pulls++;
     }
     CHECK_EQ(pulls, 4);
@@ -141,11 +144,11 @@ static void streams_are_checked_and_pulled(void)
     ps_error err;
     ps_error_clear(&err);
     stream.get_schema = other_schema; /* the same struct, another stream: checked again */
-    CHECK_EQ(ps_input_pull(&input, &stream, &count, &end, &err), PS_INVALID);
+    CHECK_EQ(ps_input_next(&input, &stream, &array, &end, &err), PS_INVALID);
     CHECK(strstr(err.text, "value") != NULL);
     CHECK_STR(err.operator_name, "rows");
     stream.get_schema = no_schema;
-    CHECK_EQ(ps_input_pull(&input, &stream, &count, &end, &err), PS_SOURCE);
+    CHECK_EQ(ps_input_next(&input, &stream, &array, &end, &err), PS_SOURCE);
     ps_batch *const batch = flow_batch(mem, 3, 0, 3);
     CHECK_OK(ps_input_push_batch(&input, batch, NULL));
     ps_batch_release(batch);

@@ -85,6 +85,7 @@ def cases(draw, value, key):
         "unit": draw(st.sampled_from(list(UNIT_NS))),
         "batch_rows": draw(st.sampled_from([1, 2, 7, 1000])),
         "shards": draw(st.sampled_from([1, 1, 2, 3])),
+        "turns": draw(st.sampled_from(["driver", "shards"])),
     }
 
 
@@ -113,8 +114,10 @@ def run(case, table, aggregates, keys):
     ]
     stream = ps.read_arrow(batches).with_event_time("ts", out_of_orderness=length(case["bound"]))
     grouped = stream.group_by(*keys).window(shape) if keys else stream.window(shape)
-    job = grouped.agg(**aggregates).start(parallelism=case["shards"])
-    return job.result(), job.metrics().late_rows
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSTREAM_SOURCE_TURNS", case["turns"])
+        job = grouped.agg(**aggregates).start(parallelism=case["shards"])
+        return job.result(), job.metrics().late_rows
 
 
 def compare(case, table, aggregates, keys):
