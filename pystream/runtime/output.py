@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pystream.connectors.base import RewoundError, Sink, SinkContext, fail_as
 from pystream.errors import PystreamError, SinkError
 from pystream.plan.schema import Schema
 from pystream.runtime.actor import Actor
+from pystream.runtime.stopwatch import Stopwatch
 
 __all__ = ["Output"]
 
@@ -49,14 +49,13 @@ class Output(Actor):
         super().__init__()
         self.sink = sink
         self.rows = 0
-        self._busy_s = 0.0
+        self._busy = Stopwatch()
         self._notify = notify
         self._lock = threading.Lock()
         self._calls: deque[_Call] = deque()
         self._bytes = 0
         self._lists = 0
-        self._doing: str | None = None
-        self._since_s = 0.0
+        self._doing = ""
 
     def open(
         self,
@@ -125,16 +124,12 @@ class Output(Actor):
     def doing(self) -> tuple[str, float]:
         """The call that the sink is in, and for how many seconds; an empty name when in none."""
         with self._lock:
-            if self._doing is None:
-                return "", 0.0
-            return self._doing, time.monotonic() - self._since_s
+            return self._doing, self._busy.stretch_s
 
     @property
     def busy_s(self) -> float:
         """Seconds the sink has spent in calls, the one under way among them."""
-        with self._lock:
-            under_way = 0.0 if self._doing is None else time.monotonic() - self._since_s
-            return self._busy_s + under_way
+        return self._busy.total_s()
 
     @property
     def waiting_bytes(self) -> int:
@@ -155,13 +150,14 @@ class Output(Actor):
             if not self._calls:
                 return False
             call = self._calls.popleft()
-            self._doing, self._since_s = call.verb, time.monotonic()
+            self._doing = call.verb
+            self._busy.turn(True)
         try:
             self._make(call)
         finally:
             with self._lock:
-                self._doing = None
-                self._busy_s += time.monotonic() - self._since_s
+                self._doing = ""
+                self._busy.turn(False)
                 self._bytes -= call.size_bytes
                 self._lists -= call.verb == "write"
             self._notify()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pystream.connectors.base import Poller, Position
 from pystream.runtime.actor import Actor
+from pystream.runtime.stopwatch import Stopwatch
 
 __all__ = ["Intake", "Pump"]
 
@@ -44,8 +44,7 @@ class Intake:
         self._waiting: deque[tuple[Any, int, Position]] = deque()
         self._bytes = 0
         self._was_full = False  # the pump has been told so, and nothing else since
-        self._held_s = 0.0
-        self._held_since_s: float | None = None
+        self._held = Stopwatch()
 
     @property
     def full(self) -> bool:
@@ -53,16 +52,8 @@ class Intake:
         with self._lock:
             full = self._bytes >= _WAITING_BYTES or len(self._waiting) >= _WAITING_BATCHES
             self._was_full = full
-            if full and self._held_since_s is None:
-                self._held_since_s = time.monotonic()
-            elif not full:
-                self._end_hold()
+            self._held.turn(full)
             return full
-
-    def _end_hold(self) -> None:
-        if self._held_since_s is not None:
-            self._held_s += time.monotonic() - self._held_since_s
-            self._held_since_s = None
 
     @property
     def waiting_bytes(self) -> int:
@@ -72,9 +63,7 @@ class Intake:
     @property
     def held_s(self) -> float:
         """Seconds in which the source thread had to wait for room here."""
-        with self._lock:
-            since_s = self._held_since_s
-            return self._held_s + (0.0 if since_s is None else time.monotonic() - since_s)
+        return self._held.total_s()
 
     def put(self, batch: Any, position: Position) -> None:
         """Add rows, and the position behind them."""
@@ -102,7 +91,7 @@ class Intake:
             )
             if room:
                 self._was_full = False
-                self._end_hold()
+                self._held.turn(False)
         if room and self.on_room is not None:
             self.on_room()
         return batch, position

@@ -15,6 +15,7 @@ from pystream.runtime.checkpointer import Checkpointer, Epoch
 from pystream.runtime.driver import Driver
 from pystream.runtime.metrics import Metrics
 from pystream.runtime.output import Output
+from pystream.runtime.stopwatch import Stopwatch
 
 __all__ = ["Run"]
 
@@ -77,8 +78,7 @@ class Run:
         self._on_end = on_end
         self._threads: list[ActorThread] = []
         self._lock = threading.Lock()  # of error and status
-        self._held_s = 0.0  # rows had to wait for the sink
-        self._held_since_s: float | None = None
+        self._held = Stopwatch()  # rows had to wait for the sink
         self._starved_s = 0.0  # nothing to do but wait for rows
         self._failing = threading.Event()  # the driving thread sees to the failure
         if over:
@@ -116,7 +116,7 @@ class Run:
     def _wait(self) -> None:
         """Sleep until there may be something to do."""
         since_s = time.monotonic()
-        starved = self._held_since_s is None and not self.driver.done and self.driver.starved
+        starved = not self._held.running and not self.driver.done and self.driver.starved
         self.driver.wait()
         if starved:
             self._starved_s += time.monotonic() - since_s
@@ -141,7 +141,7 @@ class Run:
             return self._finish()
         worked = self.checkpointer is not None and self.checkpointer.turn()
         full = self.output.full
-        self._mind_sink(full)
+        self._held.turn(full)
         if self._stopped_at_barrier or full:
             return self.driver.copy_state() or worked
         try:
@@ -176,18 +176,9 @@ class Run:
         if failure is not None:
             raise failure
 
-    def _mind_sink(self, full: bool) -> None:
-        """Keep account of the time in which rows must wait for the sink."""
-        if full and self._held_since_s is None:
-            self._held_since_s = time.monotonic()
-        elif not full and self._held_since_s is not None:
-            self._held_s += time.monotonic() - self._held_since_s
-            self._held_since_s = None
-
     def metrics(self) -> Metrics:
         """Figures of this moment. From any thread."""
         now_s = time.monotonic() if self.ended_s is None else self.ended_s
-        since_s = self._held_since_s
         checkpointer = self.checkpointer
         durations_s = [] if checkpointer is None else checkpointer.durations_s
         return replace(
@@ -197,7 +188,7 @@ class Run:
             sink=self.output.sink.name,
             sink_waiting_bytes=self.output.waiting_bytes,
             sink_busy_s=self.output.busy_s,
-            sink_held_s=self._held_s + (0.0 if since_s is None else max(0.0, now_s - since_s)),
+            sink_held_s=self._held.total_s(now_s),
             epoch=0 if checkpointer is None else checkpointer.epoch,
             checkpoint_s=durations_s[-1] if durations_s else None,
         )
