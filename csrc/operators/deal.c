@@ -176,7 +176,7 @@ static ps_status lay_out(const ps_deal *deal, ps_batch *part, ps_error *err)
     }
     ps_block *const block = ps_block_create(part->mem, size_bytes);
     if (block == NULL) {
-        return ps_mem_refused(part->mem, size_bytes, "the rows of a shard", err);
+        return ps_mem_refused(part->mem, size_bytes, "dealing rows to a shard", err);
     }
     uint8_t *at = block->data;
     for (int32_t i = 0; i < from->column_count; i++) {

@@ -154,6 +154,18 @@ ps_status ps_task_add_exit(ps_task *task, int32_t target_count, ps_task_exit **o
     return PS_OK;
 }
 
+/* A way out is full, or has room again. */
+static void note_output(const ps_task *task, ps_operator_stats *stats, bool flushed)
+{
+    const int64_t since_ns = ps_stat_get(&stats->blocked_since_ns);
+    if (flushed == (since_ns == 0)) {
+        return;
+    }
+    const int64_t now_ns = ps_clock_monotonic_ns(&task->clock);
+    ps_stat_set(&stats->blocked_since_ns, flushed ? 0 : now_ns);
+    ps_stat_add(&stats->blocked_ns, flushed ? now_ns - since_ns : 0);
+}
+
 bool ps_task_flush(ps_task *task)
 {
     bool empty = true;
@@ -161,14 +173,7 @@ bool ps_task_flush(ps_task *task)
     for (ps_task_exit *way_out = task->exits; way_out != NULL; way_out = way_out->next) {
         const bool flushed = ps_outbox_flush(&way_out->outbox);
         empty = empty && flushed;
-        if (flushed && way_out->blocked_since_ns == 0) {
-            continue;
-        }
-        const int64_t now_ns = ps_clock_monotonic_ns(&task->clock);
-        if (way_out->blocked_since_ns != 0) {
-            ps_stat_add(&way_out->op->stats.blocked_ns, now_ns - way_out->blocked_since_ns);
-        }
-        way_out->blocked_since_ns = flushed ? 0 : now_ns;
+        note_output(task, &way_out->op->stats, flushed);
     }
     return empty;
 }

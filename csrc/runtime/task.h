@@ -36,8 +36,7 @@ typedef enum ps_task_state {
 /* A way out: the operator at its end counts the time it was full. */
 typedef struct ps_task_exit {
     ps_outbox outbox;
-    ps_operator *op;          /* exchange or sink */
-    int64_t blocked_since_ns; /* 0: not blocked */
+    ps_operator *op; /* exchange or sink */
     struct ps_task_exit *next;
 } ps_task_exit;
 

@@ -27,8 +27,13 @@ def explain_budget(
                 size, keys, operator = held[key]
                 held[key] = (size + line.state_bytes, keys + line.keys, operator)
     size, keys, holder = max(held.values(), key=lambda h: h[0], default=(0, 0, None))
+    on_their_way = (
+        "most of the memory is rows on their way and results that are held: give a larger "
+        "memory_budget=, smaller batches, or a sink instead of results in memory"
+    )
     if holder is None or size == 0:
-        return error
+        text = f"{error}; {on_their_way}"
+        return MemoryBudgetError(text, status=error.status, operator=error.operator)
     name = operator_title(holder)
     text = f"{name} holds {size / 1e6:,.1f} MB of state for {keys:,} keys: {error}"
     if 2 * size > used:
@@ -38,10 +43,7 @@ def explain_budget(
             else "or a window, whose state goes when it has closed"
         )
     else:
-        advice = (
-            "most of the memory is rows on their way and results that are held: give a larger "
-            "memory_budget=, smaller batches, or a sink instead of results in memory"
-        )
+        advice = on_their_way
     return MemoryBudgetError(f"{text}; {advice}", status=error.status, operator=name)
 
 

@@ -80,8 +80,12 @@ class Driver:
         threaded: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        if isinstance(parallelism, bool) or not isinstance(parallelism, int) or parallelism < 1:
-            raise InvalidError(f"parallelism must be a whole number of at least 1: {parallelism!r}")
+        whole = isinstance(parallelism, int) and not isinstance(parallelism, bool)
+        if not whole or not 1 <= parallelism <= _KEY_GROUPS:
+            raise InvalidError(
+                f"parallelism must be a whole number from 1 to {_KEY_GROUPS}, the number of key "
+                f"groups, not {parallelism!r}"
+            )
         self.memory = Memory() if memory is None else memory
         self.schema = node.schema
         self.parallelism = parallelism

@@ -228,14 +228,20 @@ static void full_rings_stop_the_input(void)
     ps_operator_metrics metrics;
     bool blocked = false;
     bool fed = false;
+    int64_t before_ns = 0;
+    int64_t after_ns = 0;
     for (int32_t i = 0; i < ps_engine_metrics_count(engine); i++) {
         ps_engine_metrics(engine, i, &metrics);
         blocked = blocked || (strcmp(metrics.name, "exchange") == 0 &&
                               metrics.blocked_ns >= limit_ns && metrics.rows_in > 0);
+        before_ns += metrics.blocked_ns;
+        ps_engine_metrics(engine, i, &metrics);
+        after_ns += metrics.blocked_ns;
         fed = fed || (strcmp(metrics.name, "aggregate") == 0 && metrics.ring_capacity > 0 &&
                       metrics.ring_used == metrics.ring_capacity);
     }
     CHECK(blocked);
+    CHECK(after_ns > before_ns); /* nobody drives, and the rings stay full */
     CHECK(fed);
     CHECK(ps_engine_memory_used(engine) > 0);
     CHECK(ps_engine_memory_peak(engine) >= ps_engine_memory_used(engine));

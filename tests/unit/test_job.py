@@ -148,6 +148,13 @@ def test_memory_budget():
     assert query.collect(memory_budget="2GB").num_rows == 300_000
 
 
+def test_a_budget_that_rows_alone_use_up_is_explained_too():
+    table = pa.table({"k": range(300_000)})
+    query = ps.read_arrow(table).select(j=ps.col("k") + 1)
+    with pytest.raises(MemoryBudgetError, match="or a sink instead of results in memory"):
+        query.collect(memory_budget="1MB")
+
+
 @pytest.mark.parametrize("parallelism", [1, 2])
 def test_the_budget_names_who_holds_the_memory(parallelism):
     times = pa.array([i * 1000 for i in range(300_000)], pa.timestamp("us"))

@@ -144,9 +144,9 @@ def test_progress_is_shown_on_request(stream, capsys):
     assert "3 rows" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "2"])
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "2", 1025])
 def test_parallelism_is_a_number(stream, wrong):
-    with pytest.raises(InvalidError, match="parallelism"):
+    with pytest.raises(InvalidError, match="parallelism must be a whole number from 1 to 1024"):
         stream.collect(parallelism=wrong)
 
 
