@@ -117,7 +117,7 @@ bench-toy: build ## every benchmark at toy size, so that none rots
 bench-compare: build ## make bench-compare BASE=main HEAD=HEAD
 	$(PY) bench/compare.py $(or $(BASE),main) $(or $(HEAD),HEAD)
 
-ci: lint test sanitize tsan ## what must pass before a change lands
+ci: lint $(if $(TESTED),ctest,test) sanitize tsan ## what must pass before a change lands
 	$(MAKE) sim
 	$(MAKE) fuzz T=5
 	$(MAKE) bench-toy
