@@ -91,8 +91,8 @@ static ps_status build(ps_engine *engine, int32_t shard_count, bool track_change
         engine->graph.results_by_rings ? &engine->collected : engine->graph.driver_results;
     ps_graph *const graph = &engine->graph;
     PS_TRY(ps_source_side_init(&engine->sources, engine->mem, engine->plan, graph->driver,
-                               graph->sources, graph->wanted, &engine->park, waiting_kib(engine),
-                               err));
+                               graph->sources, graph->wanted, &engine->park, graph->shares_sources,
+                               waiting_kib(engine), err));
     for (int32_t i = 0; i < shard_count && graph->shares_sources; i++) {
         graph->workers[i].sources = &engine->sources;
     }

@@ -15,7 +15,7 @@ static const ps_plan_node *source_node(const ps_plan *plan, int32_t input)
 }
 
 ps_status ps_source_side_init(ps_source_side *side, ps_mem *mem, const ps_plan *plan, ps_task *task,
-                              ps_operator **sources, bool **wanted, ps_park *park,
+                              ps_operator **sources, bool **wanted, ps_park *park, bool shareable,
                               int64_t kib_limit, ps_error *err)
 {
     const size_t size_bytes = (size_t)plan->input_count * sizeof(ps_input);
@@ -30,6 +30,7 @@ ps_status ps_source_side_init(ps_source_side *side, ps_mem *mem, const ps_plan *
         .park = park,
         .inputs = inputs,
         .input_count = plan->input_count,
+        .shareable = shareable,
         .kib_limit = kib_limit,
     };
     PS_CHECK(pthread_mutex_init(&side->lock, NULL) == 0);
@@ -54,6 +55,21 @@ void ps_source_side_fini(ps_source_side *side)
     pthread_mutex_destroy(&side->lock);
 }
 
+/* One thread alone pays for no lock. */
+static void lock(ps_source_side *side)
+{
+    if (side->shareable) {
+        pthread_mutex_lock(&side->lock);
+    }
+}
+
+static void unlock(ps_source_side *side)
+{
+    if (side->shareable) {
+        pthread_mutex_unlock(&side->lock);
+    }
+}
+
 /* ---- what is offered ---- */
 
 ps_status ps_source_side_begin(ps_source_side *side, int32_t index, ps_input **out, ps_error *err)
@@ -62,26 +78,26 @@ ps_status ps_source_side_begin(ps_source_side *side, int32_t index, ps_input **o
         return ps_fail(err, PS_INVALID, "input %d does not exist: the plan has %d", index,
                        side->input_count);
     }
-    pthread_mutex_lock(&side->lock);
+    lock(side);
     *out = &side->inputs[index];
     return PS_OK;
 }
 
 void ps_source_side_end(ps_source_side *side)
 {
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
 }
 
 ps_status ps_source_side_barrier(ps_source_side *side, int64_t epoch, ps_error *err)
 {
     ps_status status = PS_OK;
-    pthread_mutex_lock(&side->lock);
+    lock(side);
     for (int32_t i = 0; i < side->input_count && status == PS_OK; i++) {
         if (!side->inputs[i].finished) {
             status = ps_input_push_barrier(&side->inputs[i], epoch, err);
         }
     }
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
     return status;
 }
 
@@ -97,10 +113,10 @@ static bool all_ended(const ps_source_side *side)
 
 void ps_source_side_look(ps_source_side *side, bool *ended, bool *has_state)
 {
-    pthread_mutex_lock(&side->lock);
+    lock(side);
     *ended = all_ended(side);
     *has_state = ps_task_has_state(side->task);
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
 }
 
 /* ---- turns; the lock is held ---- */
@@ -231,26 +247,26 @@ static bool runs_low(const ps_source_side *side)
 
 bool ps_source_side_is_shared(ps_source_side *side)
 {
-    pthread_mutex_lock(&side->lock);
+    lock(side);
     const bool shared = side->helper_count > 0;
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
     return shared;
 }
 
 bool ps_source_side_wants(ps_source_side *side, const ps_input *input)
 {
-    pthread_mutex_lock(&side->lock);
+    lock(side);
     const bool has_room = input != NULL && !input->finished && input->waiting.rows < AHEAD_ROWS &&
                           input->waiting.kib < side->kib_limit;
     const bool wants = side->helper_count > 0 && (has_room || (input == NULL && runs_low(side)));
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
     return wants;
 }
 
 ps_status ps_source_side_turn(ps_source_side *side, bool may_feed, int64_t *rows, ps_turn *turn,
                               ps_error *err)
 {
-    pthread_mutex_lock(&side->lock);
+    lock(side);
     /* Relaxed: the lock orders it behind what was offered; a shard just woken may still count. */
     const bool left_to_shards = side->helper_count > 0 &&
                                 atomic_load_explicit(&side->idle_count, memory_order_relaxed) == 0;
@@ -258,31 +274,32 @@ ps_status ps_source_side_turn(ps_source_side *side, bool may_feed, int64_t *rows
     if (may_feed && left_to_shards && *turn == PS_TURN_NOTHING && something_waits(side)) {
         *turn = PS_TURN_BLOCKED;
     }
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
     return status;
 }
 
 ps_status ps_source_side_copy(ps_source_side *side, bool *worked, ps_error *err)
 {
-    pthread_mutex_lock(&side->lock);
+    lock(side);
     (void)ps_task_flush(side->task);
     const ps_status status = ps_task_copy(side->task, worked, err);
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
     return status;
 }
 
 void ps_source_side_join(ps_source_side *side)
 {
-    pthread_mutex_lock(&side->lock);
+    PS_ASSERT(side->shareable);
+    lock(side);
     side->helper_count++;
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
 }
 
 void ps_source_side_leave(ps_source_side *side)
 {
-    pthread_mutex_lock(&side->lock);
+    lock(side);
     side->helper_count--;
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
     ps_park_wake(side->park); /* what was left to it */
 }
 
@@ -290,7 +307,7 @@ ps_status ps_source_side_help(ps_source_side *side, bool dry, bool *worked, ps_e
 {
     *worked = false;
     if (dry) {
-        pthread_mutex_lock(&side->lock);
+        lock(side);
     } else if (pthread_mutex_trylock(&side->lock) != 0) {
         return PS_OK;
     }
@@ -302,7 +319,7 @@ ps_status ps_source_side_help(ps_source_side *side, bool dry, bool *worked, ps_e
         atomic_fetch_add_explicit(&side->idle_count, 1, memory_order_relaxed);
     }
     const bool call = *worked && (runs_low(side) || ps_task_has_state(side->task));
-    pthread_mutex_unlock(&side->lock);
+    unlock(side);
     if (call) {
         ps_park_wake(side->park);
     }

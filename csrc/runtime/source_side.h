@@ -40,6 +40,7 @@ typedef struct ps_source_side {
     int32_t input_count;
     int32_t next_input;         /* to look at first */
     int64_t kib_limit;          /* of an input, what the driving thread keeps ahead */
+    bool shareable;             /* shards may join; else nothing is locked */
     bool started;               /* a message has been processed */
     int32_t helper_count;       /* shards that run */
     _Atomic int32_t idle_count; /* and those of them that sleep */
@@ -48,7 +49,8 @@ typedef struct ps_source_side {
 /* wanted: by input, as in ps_input. fini allows a side that is zeroed, or whose init failed. */
 PS_MUST_CHECK ps_status ps_source_side_init(ps_source_side *side, ps_mem *mem, const ps_plan *plan,
                                             ps_task *task, ps_operator **sources, bool **wanted,
-                                            ps_park *park, int64_t kib_limit, ps_error *err);
+                                            ps_park *park, bool shareable, int64_t kib_limit,
+                                            ps_error *err);
 void ps_source_side_fini(ps_source_side *side);
 
 /* The input of that number: what is offered to it goes between begin and end. */

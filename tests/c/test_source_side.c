@@ -20,7 +20,7 @@ static void begin(scene *s, int64_t kib_limit)
     CHECK_OK(flow_sum_plan(s->mem, false, &s->plan, NULL));
     CHECK_OK(ps_graph_init(&s->graph, s->plan, s->mem, 2, true, &s->park, NULL));
     CHECK_OK(ps_source_side_init(&s->side, s->mem, s->plan, s->graph.driver, s->graph.sources,
-                                 s->graph.wanted, &s->park, kib_limit, NULL));
+                                 s->graph.wanted, &s->park, true, kib_limit, NULL));
 }
 
 static void end(scene *s)
