@@ -160,8 +160,8 @@ static ps_status deliver_barrier(ps_source_side *side, ps_error *err)
     return ps_task_freeze(side->task, epoch, now_ns, err);
 }
 
-/* One waiting message of the inputs in turn. *rows stays -1 when there is none. */
-static ps_status feed(ps_source_side *side, int64_t *rows, ps_error *err)
+/* One waiting message of the inputs in turn, *spent after it. *rows stays -1 when there is none. */
+static ps_status feed(ps_source_side *side, int64_t *rows, ps_message *spent, ps_error *err)
 {
     for (int32_t i = 0; i < side->input_count; i++) {
         const int32_t index = side->next_input;
@@ -171,13 +171,10 @@ static ps_status feed(ps_source_side *side, int64_t *rows, ps_error *err)
         if (first == NULL || first->kind == PS_MESSAGE_BARRIER) {
             continue;
         }
-        ps_message message;
-        PS_CHECK(ps_fifo_take(&input->waiting, &message));
-        *rows = ps_message_rows(&message);
-        input->ended = message.kind == PS_MESSAGE_END;
-        const ps_status status = deliver(side, index, &message, err);
-        ps_message_clear(&message);
-        return status;
+        PS_CHECK(ps_fifo_take(&input->waiting, spent));
+        *rows = ps_message_rows(spent);
+        input->ended = spent->kind == PS_MESSAGE_END;
+        return deliver(side, index, spent, err);
     }
     if (barrier_is_due(side)) {
         *rows = 0;
@@ -197,8 +194,9 @@ static bool something_waits(const ps_source_side *side)
     return barrier_is_due(side);
 }
 
+/* *spent: for the caller to clear once the lock is free. */
 static ps_status take_turn(ps_source_side *side, bool may_feed, int64_t *rows, ps_turn *turn,
-                           ps_error *err)
+                           ps_message *spent, ps_error *err)
 {
     ps_task *const task = side->task;
     bool worked;
@@ -219,7 +217,7 @@ static ps_status take_turn(ps_source_side *side, bool may_feed, int64_t *rows, p
     }
     int64_t fed = -1;
     if (may_feed) {
-        PS_TRY(feed(side, &fed, err));
+        PS_TRY(feed(side, &fed, spent, err));
     }
     if (fed < 0) {
         *turn = PS_TURN_NOTHING;
@@ -270,11 +268,13 @@ ps_status ps_source_side_turn(ps_source_side *side, bool may_feed, int64_t *rows
     /* Relaxed: the lock orders it behind what was offered; a shard just woken may still count. */
     const bool left_to_shards = side->helper_count > 0 &&
                                 atomic_load_explicit(&side->idle_count, memory_order_relaxed) == 0;
-    const ps_status status = take_turn(side, may_feed && !left_to_shards, rows, turn, err);
+    ps_message spent = {.kind = PS_MESSAGE_NONE};
+    const ps_status status = take_turn(side, may_feed && !left_to_shards, rows, turn, &spent, err);
     if (may_feed && left_to_shards && *turn == PS_TURN_NOTHING && something_waits(side)) {
         *turn = PS_TURN_BLOCKED;
     }
     unlock(side);
+    ps_message_clear(&spent);
     return status;
 }
 
@@ -313,13 +313,15 @@ ps_status ps_source_side_help(ps_source_side *side, bool dry, bool *worked, ps_e
     }
     int64_t rows;
     ps_turn turn = PS_TURN_NOTHING;
-    const ps_status status = take_turn(side, true, &rows, &turn, err);
+    ps_message spent = {.kind = PS_MESSAGE_NONE};
+    const ps_status status = take_turn(side, true, &rows, &turn, &spent, err);
     *worked = status == PS_OK && turn == PS_TURN_WORKED;
     if (dry && !*worked && status == PS_OK) {
         atomic_fetch_add_explicit(&side->idle_count, 1, memory_order_relaxed);
     }
     const bool call = *worked && (runs_low(side) || ps_task_has_state(side->task));
     unlock(side);
+    ps_message_clear(&spent);
     if (call) {
         ps_park_wake(side->park);
     }

@@ -8,7 +8,9 @@
  *
  * Callers      join, help, awake, leave: threads of shards. All else: the driving thread.
  * Lock         one mutex around the task and what waits for it, held for one turn at most: some
- *              0.1 ms for the exchange of PS_INPUT_ROWS rows. Streams are asked for arrays outside.
+ *              0.1 ms for the exchange of PS_INPUT_ROWS rows. Streams are asked for arrays outside,
+ *              and a batch is let go outside: both may want the lock of an interpreter. Whoever
+ *              calls from under such a lock gives it up first, for operators let batches go too.
  * No lost      A shard that finds nothing counts itself in idle_count before it lets the mutex go,
  * input        and the driving thread looks at idle_count behind what it put under that mutex: it
  *              processes that itself, or the shard has found it.

@@ -72,27 +72,42 @@ cdef class Engine:
     def push(self, int32_t input, obj):
         """Offers one object with ``__arrow_c_array__``; its array is moved, not copied."""
         cdef ps_error err
+        cdef ps_status status
+        cdef ArrowArray *moved
         _, array = obj.__arrow_c_array__()
-        check(ps_engine_push(self.ptr, input,
-                             <ArrowArray *>PyCapsule_GetPointer(array, b"arrow_array"), &err),
-              &err)
+        moved = <ArrowArray *>PyCapsule_GetPointer(array, b"arrow_array")
+        with nogil:  # waits for a shard that has the turn
+            status = ps_engine_push(self.ptr, input, moved, &err)
+        check(status, &err)
 
     def push_batch(self, int32_t input, Batch batch not None):
         cdef ps_error err
-        check(ps_engine_push_batch(self.ptr, input, batch.ptr, &err), &err)
+        cdef ps_status status
+        with nogil:  # as push
+            status = ps_engine_push_batch(self.ptr, input, batch.ptr, &err)
+        check(status, &err)
 
     def push_watermark(self, int32_t input, int64_t watermark):
         cdef ps_error err
-        check(ps_engine_push_watermark(self.ptr, input, watermark, &err), &err)
+        cdef ps_status status
+        with nogil:  # as push
+            status = ps_engine_push_watermark(self.ptr, input, watermark, &err)
+        check(status, &err)
 
     def set_idle(self, int32_t input, bint idle):
         """Whether unions go on without this input's watermark, until its next row."""
         cdef ps_error err
-        check(ps_engine_set_idle(self.ptr, input, idle, &err), &err)
+        cdef ps_status status
+        with nogil:  # as push
+            status = ps_engine_set_idle(self.ptr, input, idle, &err)
+        check(status, &err)
 
     def finish_input(self, int32_t input):
         cdef ps_error err
-        check(ps_engine_finish_input(self.ptr, input, &err), &err)
+        cdef ps_status status
+        with nogil:  # as push
+            status = ps_engine_finish_input(self.ptr, input, &err)
+        check(status, &err)
 
     def drive(self, int32_t input, InputStream stream, int64_t budget_rows, int64_t output_rows,
               int64_t timeout_ns):
@@ -127,11 +142,17 @@ cdef class Engine:
         """Whether an input has enough waiting until `drive` has used some."""
         if ps_engine_input_rows(self.ptr, input) < 0:
             raise IndexError(f"the engine has no input {input}")
-        return bool(ps_engine_input_full(self.ptr, input))
+        cdef cbool full
+        with nogil:  # as push
+            full = ps_engine_input_full(self.ptr, input)
+        return bool(full)
 
     def wants_input(self):
         """Whether the shards process what waits, and some input should be given more ahead."""
-        return bool(ps_engine_wants_input(self.ptr))
+        cdef cbool wants
+        with nogil:  # as push
+            wants = ps_engine_wants_input(self.ptr)
+        return bool(wants)
 
     def poll(self, BatchList out not None):
         """Moves waiting results into ``out`` up to the next barrier.
@@ -165,7 +186,10 @@ cdef class Engine:
         changes). One barrier at a time: the next after `poll` and `next_state` gave this one's end.
         """
         cdef ps_error err
-        check(ps_engine_barrier(self.ptr, epoch, full, &err), &err)
+        cdef ps_status status
+        with nogil:  # as push
+            status = ps_engine_barrier(self.ptr, epoch, full, &err)
+        check(status, &err)
 
     def next_state(self, int64_t timeout_ns):
         """The next piece of state, for one thread that writes it.
