@@ -399,6 +399,10 @@ class Driver:
                 left.append(thread.name)
         for segment in self.segments:
             segment.close()
+        if not left:
+            self._workers = []
+            for segment in self.segments:
+                segment.release()
         return left
 
     # ---- figures ----

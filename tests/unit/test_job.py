@@ -287,3 +287,20 @@ def test_a_forked_child_ends_without_the_job():
     )
     out, err = run_python(code).communicate(timeout=PATIENCE_S)
     assert out == "running\nchild 7 running\n", err
+
+
+@pytest.mark.parametrize("parallelism", [1, 2])
+def test_a_job_that_has_ended_holds_no_native_memory(parallelism):
+    table = pa.table({"k": range(100_000)})
+    gc.disable()
+    try:
+        query = ps.read_arrow(table).group_by("k").agg(n=ps.count())
+        with query.for_each(lambda batch: None).start(parallelism=parallelism) as job:
+            job.wait()
+        found = job.metrics()
+    finally:
+        gc.enable()
+    assert found.memory_used < 100_000 < found.memory_peak
+    assert found.rows_in == 100_000
+    assert sum(line.keys for line in found.operators if line.name == "aggregate") == 100_000
+    job.cancel()
