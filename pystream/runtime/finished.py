@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from pystream._native.engine import Engine
+from pystream.errors import CancelledError
 
 __all__ = ["FinishedEngine"]
 
@@ -43,6 +44,10 @@ class FinishedEngine:
         """The last news, once."""
         news, self._hot_keys[index] = self._hot_keys[index], None
         return news
+
+    def next_state(self, timeout_ns: int) -> NoReturn:
+        """There is none any more, for a thread that slept in a storage until now."""
+        raise CancelledError("the job was stopped")
 
     def cancel(self) -> None:
         """Nothing runs."""
