@@ -33,6 +33,7 @@
 
 #include <stdatomic.h>
 
+#include "base/stopwatch.h"
 #include "queue/message.h"
 
 typedef struct ps_operator ps_operator;
@@ -67,10 +68,9 @@ typedef struct ps_operator_stats {
     _Atomic int64_t watermark;   /* last one passed on */
     _Atomic int64_t keys;        /* live keys of a keyed operator */
     _Atomic int64_t state_bytes;
-    _Atomic int64_t blocked_ns;       /* exchange: time its output was full, */
-    _Atomic int64_t blocked_since_ns; /* and since when it is; 0: it is not */
-    _Atomic int64_t read_ns;          /* sources: time in streams that the driving thread pulls */
-    _Atomic int64_t barrier_ns;       /* stateful: how long the last barrier held its thread */
+    ps_stopwatch blocked;       /* exchange: time its output was full */
+    _Atomic int64_t read_ns;    /* sources: time in streams that the driving thread pulls */
+    _Atomic int64_t barrier_ns; /* stateful: how long the last barrier held its thread */
     _Atomic int64_t snapshot_rows;
     _Atomic int64_t snapshot_bytes;
 } ps_operator_stats;

@@ -692,14 +692,6 @@ int32_t ps_engine_metrics_count(const ps_engine *engine)
     return engine->line_count;
 }
 
-/* Up to now: what is full may stay so for long. */
-static int64_t blocked_ns(const ps_engine *engine, const ps_operator_stats *stats)
-{
-    const int64_t since_ns = ps_stat_get(&stats->blocked_since_ns);
-    const int64_t open_ns = since_ns == 0 ? 0 : ps_clock_monotonic_ns(&engine->clock) - since_ns;
-    return ps_stat_get(&stats->blocked_ns) + ps_max_i64(open_ns, 0);
-}
-
 void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metrics *out)
 {
     PS_CHECK(index >= 0 && index < engine->line_count);
@@ -720,8 +712,8 @@ void ps_engine_metrics(const ps_engine *engine, int32_t index, ps_operator_metri
         .watermark = ps_stat_get(&stats->watermark),
         .keys = ps_stat_get(&stats->keys),
         .state_bytes = ps_stat_get(&stats->state_bytes),
-        .blocked_ns = blocked_ns(engine, stats),
-        .idle_ns = line->fed == NULL ? 0 : ps_task_idle_ns(line->fed),
+        .blocked_ns = ps_stopwatch_ns(&stats->blocked, &engine->clock),
+        .idle_ns = line->fed == NULL ? 0 : ps_stopwatch_ns(&line->fed->idle, &line->fed->clock),
         .read_ns = ps_stat_get(&stats->read_ns),
         .barrier_ns = ps_stat_get(&stats->barrier_ns),
         .snapshot_rows = ps_stat_get(&stats->snapshot_rows),

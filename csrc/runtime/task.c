@@ -154,18 +154,6 @@ ps_status ps_task_add_exit(ps_task *task, int32_t target_count, ps_task_exit **o
     return PS_OK;
 }
 
-/* A way out is full, or has room again. */
-static void note_output(const ps_task *task, ps_operator_stats *stats, bool flushed)
-{
-    const int64_t since_ns = ps_stat_get(&stats->blocked_since_ns);
-    if (flushed == (since_ns == 0)) {
-        return;
-    }
-    const int64_t now_ns = ps_clock_monotonic_ns(&task->clock);
-    ps_stat_set(&stats->blocked_since_ns, flushed ? 0 : now_ns);
-    ps_stat_add(&stats->blocked_ns, flushed ? now_ns - since_ns : 0);
-}
-
 bool ps_task_flush(ps_task *task)
 {
     bool empty = true;
@@ -173,7 +161,7 @@ bool ps_task_flush(ps_task *task)
     for (ps_task_exit *way_out = task->exits; way_out != NULL; way_out = way_out->next) {
         const bool flushed = ps_outbox_flush(&way_out->outbox);
         empty = empty && flushed;
-        note_output(task, &way_out->op->stats, flushed);
+        ps_stopwatch_turn(&way_out->op->stats.blocked, &task->clock, !flushed);
     }
     return empty;
 }
@@ -253,25 +241,6 @@ static ps_status finish(ps_task *task, ps_task_state *state, ps_error *err)
     return PS_OK;
 }
 
-/* A message came, or none did. */
-static void note_input(ps_task *task, bool found)
-{
-    const int64_t since_ns = ps_stat_get(&task->idle_since_ns);
-    if (found == (since_ns == 0)) {
-        return;
-    }
-    const int64_t now_ns = ps_clock_monotonic_ns(&task->clock);
-    ps_stat_set(&task->idle_since_ns, found ? 0 : now_ns);
-    ps_stat_add(&task->idle_ns, found ? now_ns - since_ns : 0);
-}
-
-int64_t ps_task_idle_ns(const ps_task *task)
-{
-    const int64_t since_ns = ps_stat_get(&task->idle_since_ns);
-    const int64_t open_ns = since_ns == 0 ? 0 : ps_clock_monotonic_ns(&task->clock) - since_ns;
-    return ps_stat_get(&task->idle_ns) + open_ns;
-}
-
 ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err)
 {
     bool worked;
@@ -297,7 +266,7 @@ ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err)
     ps_message message;
     int32_t channel;
     const bool found = ps_inbox_try_pop(&task->inbox, &message, &channel);
-    note_input(task, found);
+    ps_stopwatch_turn(&task->idle, &task->clock, !found);
     if (!found) {
         return rest(task, PS_TASK_IDLE, state, err);
     }

@@ -49,19 +49,18 @@ typedef struct ps_task {
     int32_t operator_capacity;
     ps_task_exit *exits; /* owned */
     ps_inbox inbox;
-    ps_merge merge;                /* of the channels of inbox */
-    ps_outbox state;               /* one target: batches of ps_state_value, barriers, the end */
-    const _Atomic bool *all;       /* whether a barrier is for all state; NULL: it is */
-    bool copying;                  /* frozen state is left to be handed out */
-    bool copy_is_due;              /* a message came after the last part */
-    int32_t copied;                /* operators before it have handed out theirs */
-    int64_t epoch;                 /* of the state being copied */
-    _Atomic int64_t idle_ns;       /* time without a message to take, any thread reads it, */
-    _Atomic int64_t idle_since_ns; /* and since when there is none; 0: there is one */
-    bool fed_by_sources;           /* a channel comes from the source side */
-    bool settled;                  /* no operator has work left */
-    bool ended;                    /* the end was delivered */
-    bool told_end; /* also to the reader of the state, whose they are from then on */
+    ps_merge merge;          /* of the channels of inbox */
+    ps_outbox state;         /* one target: batches of ps_state_value, barriers, the end */
+    const _Atomic bool *all; /* whether a barrier is for all state; NULL: it is */
+    bool copying;            /* frozen state is left to be handed out */
+    bool copy_is_due;        /* a message came after the last part */
+    int32_t copied;          /* operators before it have handed out theirs */
+    int64_t epoch;           /* of the state being copied */
+    ps_stopwatch idle;       /* time without a message to take; any thread reads it */
+    bool fed_by_sources;     /* a channel comes from the source side */
+    bool settled;            /* no operator has work left */
+    bool ended;              /* the end was delivered */
+    bool told_end;           /* also to the reader of the state, whose they are from then on */
 } ps_task;
 
 /* What a message with a batch of state carries as its value. */
@@ -82,9 +81,6 @@ PS_MUST_CHECK ps_status ps_task_add_exit(ps_task *task, int32_t target_count, ps
                                          ps_error *err);
 
 PS_MUST_CHECK ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err);
-
-/* How long the task has waited for a message so far; any thread. */
-int64_t ps_task_idle_ns(const ps_task *task);
 
 /* The parts of a step, for the source side. flush: false while a ring is full. */
 bool ps_task_flush(ps_task *task);

@@ -203,7 +203,7 @@ static void a_full_ring_blocks_and_nothing_else_is_done(void)
     }
     CHECK_STR(log, want);
     CHECK(blocked >= 2);
-    CHECK(ps_stat_get(&b.task->exits->op->stats.blocked_ns) > 0);
+    CHECK(ps_stopwatch_ns(&b.task->exits->op->stats.blocked, &b.task->clock) > 0);
     CHECK_EQ(step(&b), PS_TASK_IDLE);
     end(&b);
 }
@@ -217,18 +217,18 @@ static void time_without_input_is_counted(void)
     ps_clock_init_manual(clock, 1000, 0);
     CHECK_EQ(step(&b), PS_TASK_IDLE);
     ps_clock_advance(clock, 5);
-    CHECK_EQ(ps_task_idle_ns(b.task), 5); /* also while it lasts */
+    CHECK_EQ(ps_stopwatch_ns(&b.task->idle, &b.task->clock), 5); /* also while it lasts */
     CHECK_EQ(step(&b), PS_TASK_IDLE);
     ps_clock_advance(clock, 2);
     give(&b, PS_MESSAGE_WATERMARK, 10);
     CHECK_EQ(step(&b), PS_TASK_PROGRESS);
     ps_clock_advance(clock, 100); /* busy */
-    CHECK_EQ(ps_task_idle_ns(b.task), 7);
+    CHECK_EQ(ps_stopwatch_ns(&b.task->idle, &b.task->clock), 7);
     while (step(&b) != PS_TASK_IDLE) {
         drain(&b, log, sizeof(log));
     }
     ps_clock_advance(clock, 3);
-    CHECK_EQ(ps_task_idle_ns(b.task), 10);
+    CHECK_EQ(ps_stopwatch_ns(&b.task->idle, &b.task->clock), 10);
     end(&b);
 }
 
