@@ -208,10 +208,6 @@ static ps_status take_turn(ps_source_side *side, bool may_feed, int64_t *rows, p
     }
     *turn = PS_TURN_WORKED;
     PS_TRY(ps_task_resume(task, &worked, err));
-    if (!worked && task->copy_is_due) {
-        task->copy_is_due = false;
-        PS_TRY(ps_task_copy(task, &worked, err));
-    }
     if (worked) {
         return PS_OK;
     }

@@ -183,7 +183,11 @@ ps_status ps_task_resume(ps_task *task, bool *worked, ps_error *err)
         }
     }
     task->settled = true;
-    return PS_OK;
+    if (!task->copy_is_due) {
+        return PS_OK;
+    }
+    task->copy_is_due = false;
+    return ps_task_copy(task, worked, err);
 }
 
 ps_status ps_task_deliver(ps_task *task, ps_operator *first, const ps_message *message,
@@ -253,10 +257,6 @@ ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_error *err)
         return rest(task, PS_TASK_BLOCKED, state, err);
     }
     PS_TRY(ps_task_resume(task, &worked, err));
-    if (!worked && task->copy_is_due) {
-        task->copy_is_due = false;
-        PS_TRY(ps_task_copy(task, &worked, err));
-    }
     if (worked) {
         return PS_OK;
     }

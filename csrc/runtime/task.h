@@ -84,6 +84,7 @@ PS_MUST_CHECK ps_status ps_task_step(ps_task *task, ps_task_state *state, ps_err
 
 /* The parts of a step, for the source side. flush: false while a ring is full. */
 bool ps_task_flush(ps_task *task);
+/* Then 2 and, if no operator had work left, 3. */
 PS_MUST_CHECK ps_status ps_task_resume(ps_task *task, bool *worked, ps_error *err);
 /* Runs a message through the chain that begins at `first`. The message stays the caller's. */
 PS_MUST_CHECK ps_status ps_task_deliver(ps_task *task, ps_operator *first,
