@@ -434,7 +434,7 @@ static ps_status step(ps_engine *engine, drive *d, ps_turn *turn, bool *source_e
     ps_source_side *const side = &engine->sources;
     int64_t rows;
     PS_TRY(ps_source_side_turn(side, d->rows_left > 0, &rows, turn, err));
-    d->rows_left -= ps_source_side_is_shared(side) ? 0 : rows;
+    d->rows_left -= rows;
     if (*turn == PS_TURN_WORKED || d->rows_left <= 0) {
         return PS_OK;
     }
@@ -514,8 +514,7 @@ ps_status ps_engine_drive(ps_engine *engine, int32_t input, ArrowArrayStream *st
     *state = PS_DRIVE_MORE;
     ps_input *found = NULL;
     if (stream != NULL) {
-        PS_TRY(ps_source_side_begin(&engine->sources, input, &found, err));
-        ps_source_side_end(&engine->sources);
+        PS_TRY(ps_source_side_find(&engine->sources, input, &found, err));
     }
     const int64_t now_ns = ps_clock_monotonic_ns(&engine->clock);
     drive d = {

@@ -72,14 +72,20 @@ static void unlock(ps_source_side *side)
 
 /* ---- what is offered ---- */
 
-ps_status ps_source_side_begin(ps_source_side *side, int32_t index, ps_input **out, ps_error *err)
+ps_status ps_source_side_find(ps_source_side *side, int32_t index, ps_input **out, ps_error *err)
 {
     if (index < 0 || index >= side->input_count) {
         return ps_fail(err, PS_INVALID, "input %d does not exist: the plan has %d", index,
                        side->input_count);
     }
-    lock(side);
     *out = &side->inputs[index];
+    return PS_OK;
+}
+
+ps_status ps_source_side_begin(ps_source_side *side, int32_t index, ps_input **out, ps_error *err)
+{
+    PS_TRY(ps_source_side_find(side, index, out, err));
+    lock(side);
     return PS_OK;
 }
 
@@ -269,6 +275,7 @@ ps_status ps_source_side_turn(ps_source_side *side, bool may_feed, int64_t *rows
     if (may_feed && left_to_shards && *turn == PS_TURN_NOTHING && something_waits(side)) {
         *turn = PS_TURN_BLOCKED;
     }
+    *rows = side->helper_count > 0 ? 0 : *rows;
     unlock(side);
     ps_message_clear(&spent);
     return status;

@@ -55,7 +55,10 @@ PS_MUST_CHECK ps_status ps_source_side_init(ps_source_side *side, ps_mem *mem, c
                                             ps_error *err);
 void ps_source_side_fini(ps_source_side *side);
 
-/* The input of that number: what is offered to it goes between begin and end. */
+/* The input of that number. */
+PS_MUST_CHECK ps_status ps_source_side_find(ps_source_side *side, int32_t index, ps_input **out,
+                                            ps_error *err);
+/* The same with the lock: what is offered goes between begin and end. */
 PS_MUST_CHECK ps_status ps_source_side_begin(ps_source_side *side, int32_t index, ps_input **out,
                                              ps_error *err);
 void ps_source_side_end(ps_source_side *side);
@@ -69,7 +72,8 @@ bool ps_source_side_is_shared(ps_source_side *side);
 bool ps_source_side_wants(ps_source_side *side, const ps_input *input);
 
 /* One bounded piece of work: what waits for room, what operators have left, a part of the state
- * when it is due, one waiting message (not without may_feed). *rows: of that message. */
+ * when it is due, one waiting message (not without may_feed). *rows: of that message; 0 where
+ * shards take turns, for there rows count when they are offered. */
 PS_MUST_CHECK ps_status ps_source_side_turn(ps_source_side *side, bool may_feed, int64_t *rows,
                                             ps_turn *turn, ps_error *err);
 /* A part of the frozen state, if there is any and room for it. */

@@ -7,7 +7,6 @@ gigabyte of state that takes as long as everything else of a restore, and one sh
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 
 from pystream._native.core import make_memory_ready
 
@@ -32,12 +31,7 @@ class MemoryAhead:
     def __enter__(self) -> MemoryAhead:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def want(self, size_bytes: int) -> None:
