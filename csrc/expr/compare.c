@@ -2,9 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "expr/compile.h"
-
-#define DESCRIBE 64
+#include "expr/bind.h"
 
 static ps_type bool_type(void)
 {
@@ -244,7 +242,7 @@ int32_t ps_compare_values(ps_compiler *c, ps_compare compare, int32_t a, int32_t
     if (left.id == PS_TYPE_BOOL && right.id == PS_TYPE_BOOL) {
         return emit_compare(c, &ps_op_compare_bool, compare, a, b);
     }
-    char text_a[DESCRIBE], text_b[DESCRIBE];
+    char text_a[PS_DESCRIBE], text_b[PS_DESCRIBE];
     ps_type_describe(&left, text_a, sizeof text_a);
     ps_type_describe(&right, text_b, sizeof text_b);
     return ps_compiler_fail(c, PS_TYPE, "%s: cannot compare %s with %s", c->name, text_a, text_b);
@@ -303,8 +301,10 @@ static int32_t in_by_comparing(ps_compiler *c, const int32_t *arguments, int32_t
     return answer;
 }
 
-int32_t ps_bind_is_in(ps_compiler *c, const int32_t *arguments, int32_t count)
+static int32_t bind_is_in(const ps_binding *b)
 {
+    ps_compiler *c = b->c;
+    const int32_t *arguments = b->arguments, count = b->count;
     const int32_t x = arguments[0];
     ps_scalar *members = ps_arena_alloc(c->arena, (size_t)count * sizeof *members);
     if (members == NULL) {
@@ -334,3 +334,35 @@ int32_t ps_bind_is_in(ps_compiler *c, const int32_t *arguments, int32_t count)
     return set == NULL ? ps_compiler_no_memory(c)
                        : ps_emit(c, &ps_op_in_set, bool_type(), &x, 1, (ps_parameters){.p = set});
 }
+
+/* ---- the functions ---- */
+
+static int32_t bind_compare(const ps_binding *b)
+{
+    return ps_compare_values(b->c, (ps_compare)b->variant, b->arguments[0], b->arguments[1]);
+}
+
+static int32_t bind_between(const ps_binding *b)
+{
+    ps_compiler *c = b->c;
+    const int32_t pair[2] = {ps_compare_values(c, PS_GE, b->arguments[0], b->arguments[1]),
+                             ps_compare_values(c, PS_LE, b->arguments[0], b->arguments[2])};
+    if (c->status != PS_OK) {
+        return -1;
+    }
+    const bool nullable = c->values[pair[0]].nullable || c->values[pair[1]].nullable;
+    return ps_emit(c, &ps_op_and, ps_plain(PS_TYPE_BOOL), pair, 2,
+                   (ps_parameters){.nullable = nullable});
+}
+
+const ps_function ps_compare_functions[] = {
+    {"equal", bind_compare, PS_EQ, 2, 2},
+    {"not_equal", bind_compare, PS_NE, 2, 2},
+    {"less", bind_compare, PS_LT, 2, 2},
+    {"less_equal", bind_compare, PS_LE, 2, 2},
+    {"greater", bind_compare, PS_GT, 2, 2},
+    {"greater_equal", bind_compare, PS_GE, 2, 2},
+    {"is_in", bind_is_in, 0, 1, PS_ANY_COUNT},
+    {"between", bind_between, 0, 3, 3},
+    {0},
+};

@@ -270,6 +270,19 @@ int32_t ps_emit(ps_compiler *c, const ps_op *op, ps_type type, const int32_t *ar
     return add_value(c, &made);
 }
 
+int32_t ps_emit_divide(ps_compiler *c, ps_type type, int32_t a, int64_t divisor, int64_t variant)
+{
+    if (divisor == 1 && variant != 1) {
+        return ps_emit(c, &ps_op_retype, type, &a, 1, (ps_parameters){0});
+    }
+    ps_divider *by = ps_arena_alloc(c->arena, sizeof *by);
+    if (by == NULL) {
+        return ps_compiler_no_memory(c);
+    }
+    *by = ps_divider_make(divisor);
+    return ps_emit(c, &ps_op_divide_const, type, &a, 1, (ps_parameters){.i = variant, .p = by});
+}
+
 /* ---- forest to values ---- */
 
 static int32_t bind_node(ps_compiler *c, const ps_node *node, const int32_t *map)

@@ -1,4 +1,4 @@
-/* compile.h -- the typed graph between a forest and code; functions.c builds it by name.
+/* compile.h -- the typed graph between a forest and code; bind.h builds it.
  *
  * A value is one typed operation over earlier values. Emitting the same operation twice gives the
  * same value, an operation over constants gives a constant. Errors stick: once status is not PS_OK
@@ -49,9 +49,26 @@ int32_t ps_emit(ps_compiler *c, const ps_op *op, ps_type type, const int32_t *ar
 int32_t ps_emit_constant(ps_compiler *c, ps_type type, ps_scalar value);
 int32_t ps_emit_null(ps_compiler *c, ps_type type);
 int32_t ps_emit_column(ps_compiler *c, const char *name);
+/* Division by a positive constant: variant 0 quotient, 1 remainder, 2 floor to a multiple. */
+int32_t ps_emit_divide(ps_compiler *c, ps_type type, int32_t a, int64_t divisor, int64_t variant);
 /* Records an error (status PS_TYPE, PS_INVALID, ...) and answers -1. */
 int32_t ps_compiler_fail(ps_compiler *c, ps_status status, const char *format, ...) PS_PRINTF(3, 4);
 int32_t ps_compiler_no_memory(ps_compiler *c);
+
+static inline int32_t ps_emit1(ps_compiler *c, const ps_op *op, ps_type type, int32_t a, int64_t i)
+{
+    return ps_emit(c, op, type, &a, 1, (ps_parameters){.i = i});
+}
+static inline int32_t ps_emit2(ps_compiler *c, const ps_op *op, ps_type type, int32_t a, int32_t b,
+                               int64_t i)
+{
+    const int32_t pair[2] = {a, b};
+    return ps_emit(c, op, type, pair, 2, (ps_parameters){.i = i});
+}
+static inline ps_type ps_plain(ps_type_id id)
+{
+    return ps_type_make(id, PS_UNIT_NONE);
+}
 
 /* functions.c: a call of a function by name. */
 int32_t ps_bind(ps_compiler *c, const ps_node *node, const int32_t *arguments);
@@ -64,7 +81,6 @@ ps_type ps_unify(ps_compiler *c, int32_t *values, int32_t count);
 int64_t ps_unit_ns(ps_type type);
 /* compare.c */
 int32_t ps_compare_values(ps_compiler *c, ps_compare compare, int32_t a, int32_t b);
-int32_t ps_bind_is_in(ps_compiler *c, const int32_t *arguments, int32_t count);
 /* An untyped null beside another value takes its type; text beside a time is read as a time. */
 void ps_adopt(ps_compiler *c, int32_t *a, int32_t *b);
 

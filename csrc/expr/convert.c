@@ -2,9 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "expr/compile.h"
+#include "expr/bind.h"
 
-#define DESCRIBE 64
 #define NS_PER_DAY 86400000000000
 
 int64_t ps_unit_ns(ps_type type)
@@ -26,7 +25,7 @@ int64_t ps_unit_ns(ps_type type)
 
 static int32_t no_conversion(ps_compiler *c, int32_t value, ps_type type)
 {
-    char from[DESCRIBE], to[DESCRIBE];
+    char from[PS_DESCRIBE], to[PS_DESCRIBE];
     ps_type_describe(&c->values[value].type, from, sizeof from);
     ps_type_describe(&type, to, sizeof to);
     return ps_compiler_fail(c, PS_TYPE, "%s: no conversion from %s to %s", c->name, from, to);
@@ -390,7 +389,7 @@ ps_type ps_unify(ps_compiler *c, int32_t *values, int32_t count)
         const bool literal_now = is_small_literal(c, values[k], type);
         const ps_type both = literal_now ? type : common_type(type, next);
         if (both.id == PS_TYPE_OPAQUE) {
-            char a[DESCRIBE], b[DESCRIBE];
+            char a[PS_DESCRIBE], b[PS_DESCRIBE];
             ps_type_describe(&type, a, sizeof a);
             ps_type_describe(&next, b, sizeof b);
             ps_compiler_fail(c, PS_TYPE, "%s: %s and %s have no common type", c->name, a, b);
@@ -406,3 +405,24 @@ ps_type ps_unify(ps_compiler *c, int32_t *values, int32_t count)
     }
     return type;
 }
+
+/* ---- the function ---- */
+
+static int32_t bind_cast(const ps_binding *b)
+{
+    if (b->node->text == NULL) {
+        return ps_compiler_fail(b->c, PS_INVALID, "cast: no type given");
+    }
+    ps_type type;
+    const ps_status status = ps_type_from_format(b->node->text, &type, b->c->err);
+    if (status != PS_OK) {
+        b->c->status = status;
+        return -1;
+    }
+    return ps_convert(b->c, b->arguments[0], type);
+}
+
+const ps_function ps_convert_functions[] = {
+    {"cast", bind_cast, 0, 1, 1},
+    {0},
+};
