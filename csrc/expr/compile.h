@@ -1,4 +1,4 @@
-/* compile.h -- the typed graph between a forest and code; bind.h builds it.
+/* compile.h -- the typed graph between a forest and code.
  *
  * A value is one typed operation over earlier values. Emitting the same operation twice gives the
  * same value, an operation over constants gives a constant. Errors stick: once status is not PS_OK
@@ -44,6 +44,7 @@ typedef struct ps_parameters {
     bool nullable; /* may be null although no argument is */
 } ps_parameters;
 
+/* emit.c */
 int32_t ps_emit(ps_compiler *c, const ps_op *op, ps_type type, const int32_t *arguments,
                 int32_t count, ps_parameters parameters);
 int32_t ps_emit_constant(ps_compiler *c, ps_type type, ps_scalar value);
@@ -69,6 +70,9 @@ static inline ps_type ps_plain(ps_type_id id)
 {
     return ps_type_make(id, PS_UNIT_NONE);
 }
+
+/* generate.c: the code that computes the value root. Its memory is the arena's. */
+void ps_generate(ps_compiler *c, ps_code *code, int32_t root);
 
 /* functions.c: a call of a function by name. */
 int32_t ps_bind(ps_compiler *c, const ps_node *node, const int32_t *arguments);

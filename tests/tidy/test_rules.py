@@ -21,7 +21,7 @@ FLOORS = [
 ]
 # Parts that are reached, and tested, through another noun.
 TESTED_THROUGH = {
-    r"arena|bind_\w+|compare|compile|convert|forest|ops_\w+|text": "functions",
+    r"arena|bind_\w+|compare|compile|convert|emit|forest|generate|ops_\w+|text": "functions",
     "array": "import",
     "buffers": "writer",
 }
