@@ -140,7 +140,7 @@ typedef enum ps_civil_field {
 } ps_civil_field;
 extern const ps_op ps_op_civil; /* i = ps_civil_field */
 
-/* program.c: a part of the program over one dictionary-encoded column; i = its number */
+/* program_parts.c: a part of the program over one dictionary-encoded column; i = its number */
 extern const ps_op ps_op_dictionary;
 
 #endif
