@@ -1,7 +1,8 @@
 /* bind.h -- from a call by name to typed values: what the families of functions share.
  *
- * A binder looks at the types of its arguments and emits the operations of the call, or fails. A
- * family is a table of names with their binders; functions.c looks a name up in all of them.
+ * A binder looks at the types of its arguments and emits the operations of the call, or fails.
+ * Errors stick (compile.h): it looks at the status only before it looks into a value that it made.
+ * A family is a table of names with their binders; functions.c looks a name up in all of them.
  */
 #ifndef PS_EXPR_BIND_H
 #define PS_EXPR_BIND_H
@@ -42,6 +43,15 @@ int32_t ps_wrong_types(const ps_binding *b, const char *wanted);
 static inline ps_type ps_argument_type(const ps_binding *b, int32_t k)
 {
     return b->c->values[b->arguments[k]].type;
+}
+
+/* Both arguments of two, each made to go with the other (ps_adopt). */
+static inline bool ps_adopt_arguments(const ps_binding *b, int32_t *x, int32_t *y)
+{
+    *x = b->arguments[0];
+    *y = b->arguments[1];
+    ps_adopt(b->c, x, y);
+    return b->c->status == PS_OK;
 }
 
 #endif

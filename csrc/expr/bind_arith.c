@@ -61,24 +61,21 @@ static int32_t bind_time_arith(const ps_binding *b, int32_t x, int32_t y)
     const int32_t from = ps_convert(c, x, left_moment ? moment : span);
     const int32_t by = ps_convert(c, y, right_moment ? moment : span);
     const ps_type type = left_moment != right_moment ? moment : span;
-    return c->status == PS_OK ? ps_emit2(c, &ps_op_arith_i64, type, from, by, b->variant) : -1;
+    return ps_emit2(c, &ps_op_arith_i64, type, from, by, b->variant);
 }
 
 /* duration * integer in either order */
 static int32_t bind_scale_duration(const ps_binding *b, int32_t span, int32_t factor)
 {
     const int32_t number = ps_convert(b->c, factor, ps_plain(PS_TYPE_INT64));
-    return b->c->status == PS_OK
-               ? ps_emit2(b->c, &ps_op_arith_i64, b->c->values[span].type, span, number, PS_MUL)
-               : -1;
+    return ps_emit2(b->c, &ps_op_arith_i64, b->c->values[span].type, span, number, PS_MUL);
 }
 
 static int32_t bind_arith(const ps_binding *b)
 {
     ps_compiler *c = b->c;
-    int32_t x = b->arguments[0], y = b->arguments[1];
-    ps_adopt(c, &x, &y);
-    if (c->status != PS_OK) {
+    int32_t x, y;
+    if (!ps_adopt_arguments(b, &x, &y)) {
         return -1;
     }
     const ps_type left = c->values[x].type, right = c->values[y].type;
@@ -102,15 +99,14 @@ static int32_t bind_arith(const ps_binding *b)
     const ps_type type = arithmetic_type(c, x, y);
     x = ps_convert(c, x, type);
     y = ps_convert(c, y, type);
-    return c->status == PS_OK ? ps_emit2(c, arith_op(type), type, x, y, b->variant) : -1;
+    return ps_emit2(c, arith_op(type), type, x, y, b->variant);
 }
 
 static int32_t bind_divide(const ps_binding *b)
 {
     ps_compiler *c = b->c;
-    int32_t x = b->arguments[0], y = b->arguments[1];
-    ps_adopt(c, &x, &y);
-    if (c->status != PS_OK) {
+    int32_t x, y;
+    if (!ps_adopt_arguments(b, &x, &y)) {
         return -1;
     }
     const ps_type type = ps_plain(PS_TYPE_FLOAT64);
@@ -119,25 +115,23 @@ static int32_t bind_divide(const ps_binding *b)
     }
     if (c->values[x].type.id == PS_TYPE_DURATION && c->values[y].type.id == PS_TYPE_DURATION) {
         const ps_type unit = finer_unit(PS_TYPE_DURATION, c->values[x].type, c->values[y].type);
-        x = ps_emit(c, &ps_op_retype, ps_plain(PS_TYPE_INT64), &(int32_t){ps_convert(c, x, unit)},
-                    1, (ps_parameters){0});
-        y = ps_emit(c, &ps_op_retype, ps_plain(PS_TYPE_INT64), &(int32_t){ps_convert(c, y, unit)},
-                    1, (ps_parameters){0});
+        const ps_type int64 = ps_plain(PS_TYPE_INT64);
+        x = ps_emit1(c, &ps_op_retype, int64, ps_convert(c, x, unit), 0);
+        y = ps_emit1(c, &ps_op_retype, int64, ps_convert(c, y, unit), 0);
     } else if (!ps_type_is_number(c->values[x].type) || !ps_type_is_number(c->values[y].type)) {
         return ps_wrong_types(b, "numbers or two durations");
     }
     x = ps_convert(c, x, type);
     y = ps_convert(c, y, type);
-    return c->status == PS_OK ? ps_emit2(c, &ps_op_arith_f64, type, x, y, PS_DIV) : -1;
+    return ps_emit2(c, &ps_op_arith_f64, type, x, y, PS_DIV);
 }
 
 /* variant 0: floor_divide, 1: modulo */
 static int32_t bind_floor(const ps_binding *b)
 {
     ps_compiler *c = b->c;
-    int32_t x = b->arguments[0], y = b->arguments[1];
-    ps_adopt(c, &x, &y);
-    if (c->status != PS_OK) {
+    int32_t x, y;
+    if (!ps_adopt_arguments(b, &x, &y)) {
         return -1;
     }
     ps_type left = c->values[x].type;
@@ -174,45 +168,42 @@ static int32_t bind_floor(const ps_binding *b)
 static int32_t bind_sign(const ps_binding *b)
 {
     ps_compiler *c = b->c;
+    const bool negate = b->variant == 0;
     const int32_t x = b->arguments[0];
-    const ps_type type = ps_argument_type(b, 0);
+    const ps_type type = ps_argument_type(b, 0), int64 = ps_plain(PS_TYPE_INT64);
     if (type.id == PS_TYPE_NULL) {
-        return ps_emit_null(c, ps_plain(PS_TYPE_INT64));
-    }
-    if (type.id == PS_TYPE_DURATION) {
-        return ps_emit1(c, b->variant == 0 ? &ps_op_negate_i64 : &ps_op_abs_i64, type, x, 0);
+        return ps_emit_null(c, int64);
     }
     if (ps_type_is_float((ps_type_id)type.id)) {
-        return ps_emit1(c, b->variant == 0 ? &ps_op_negate_f64 : &ps_op_abs_f64,
-                        ps_plain(PS_TYPE_FLOAT64), x, 0);
+        return ps_emit1(c, negate ? &ps_op_negate_f64 : &ps_op_abs_f64, ps_plain(PS_TYPE_FLOAT64),
+                        x, 0);
     }
-    if (!ps_type_is_integer((ps_type_id)type.id)) {
+    const bool span = type.id == PS_TYPE_DURATION;
+    if (!span && !ps_type_is_integer((ps_type_id)type.id)) {
         return ps_wrong_types(b, "a number or a duration");
     }
-    if (b->variant == 1 && ps_type_is_unsigned((ps_type_id)type.id)) {
+    if (!negate && ps_type_is_unsigned((ps_type_id)type.id)) {
         return ps_convert(c, x, ps_plain(PS_TYPE_UINT64));
     }
-    const int32_t number = ps_convert(c, x, ps_plain(PS_TYPE_INT64));
-    return c->status == PS_OK ? ps_emit1(c, b->variant == 0 ? &ps_op_negate_i64 : &ps_op_abs_i64,
-                                         ps_plain(PS_TYPE_INT64), number, 0)
-                              : -1;
+    return ps_emit1(c, negate ? &ps_op_negate_i64 : &ps_op_abs_i64, span ? type : int64,
+                    span ? x : ps_convert(c, x, int64), 0);
 }
 
 static int32_t bind_math(const ps_binding *b)
 {
     ps_compiler *c = b->c;
-    const ps_type type = ps_argument_type(b, 0);
+    const int32_t x = b->arguments[0];
+    const ps_type type = ps_argument_type(b, 0), float64 = ps_plain(PS_TYPE_FLOAT64);
     const bool rounding = b->variant == PS_FLOOR || b->variant == PS_CEIL || b->variant == PS_ROUND;
     if (type.id != PS_TYPE_NULL && !ps_type_is_number(type)) {
         return ps_wrong_types(b, "a number");
     }
     if (rounding && ps_type_is_integer((ps_type_id)type.id)) {
-        return ps_convert(c, b->arguments[0], arithmetic_type(c, b->arguments[0], b->arguments[0]));
+        return ps_convert(c, x, arithmetic_type(c, x, x));
     }
-    const int32_t number = ps_convert(c, b->arguments[0], ps_plain(PS_TYPE_FLOAT64));
-    return c->status == PS_OK ? ps_emit(c, &ps_op_math, ps_plain(PS_TYPE_FLOAT64), &number, 1,
-                                        (ps_parameters){.i = b->variant, .j = b->node->integer})
-                              : -1;
+    const int32_t number = ps_convert(c, x, float64);
+    return ps_emit(c, &ps_op_math, float64, &number, 1,
+                   (ps_parameters){.i = b->variant, .j = b->node->integer});
 }
 
 const ps_function ps_arith_functions[] = {

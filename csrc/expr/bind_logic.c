@@ -20,21 +20,14 @@ static int32_t bind_logic(const ps_binding *b)
     const ps_op *const ops[] = {&ps_op_and, &ps_op_or, &ps_op_xor};
     int32_t answer = boolean(b, 0);
     for (int32_t k = 1; k < b->count && c->status == PS_OK; k++) {
-        const int32_t pair[2] = {answer, boolean(b, k)};
-        if (c->status != PS_OK) {
-            return -1;
-        }
-        const bool nullable = c->values[pair[0]].nullable || c->values[pair[1]].nullable;
-        answer = ps_emit(c, ops[b->variant], ps_plain(PS_TYPE_BOOL), pair, 2,
-                         (ps_parameters){.nullable = nullable});
+        answer = ps_emit_logic(c, ops[b->variant], answer, boolean(b, k));
     }
     return answer;
 }
 
 static int32_t bind_not(const ps_binding *b)
 {
-    const int32_t x = boolean(b, 0);
-    return b->c->status == PS_OK ? ps_emit1(b->c, &ps_op_not, ps_plain(PS_TYPE_BOOL), x, 0) : -1;
+    return ps_emit1(b->c, &ps_op_not, ps_plain(PS_TYPE_BOOL), boolean(b, 0), 0);
 }
 
 static int32_t bind_is_null(const ps_binding *b)
@@ -53,15 +46,13 @@ static int32_t bind_is_null(const ps_binding *b)
 static int32_t bind_is_nan(const ps_binding *b)
 {
     const ps_type type = ps_argument_type(b, 0);
-    if (ps_type_is_float((ps_type_id)type.id)) {
-        return ps_emit1(b->c, &ps_op_is_nan, ps_plain(PS_TYPE_BOOL), b->arguments[0], 0);
-    }
-    if (!ps_type_is_integer((ps_type_id)type.id) && type.id != PS_TYPE_NULL) {
+    if (!ps_type_is_number(type) && type.id != PS_TYPE_NULL) {
         return ps_wrong_types(b, "a number");
     }
-    const int32_t number = ps_convert(b->c, b->arguments[0], ps_plain(PS_TYPE_FLOAT64));
-    return b->c->status == PS_OK ? ps_emit1(b->c, &ps_op_is_nan, ps_plain(PS_TYPE_BOOL), number, 0)
-                                 : -1;
+    const int32_t number = ps_type_is_float((ps_type_id)type.id)
+                               ? b->arguments[0]
+                               : ps_convert(b->c, b->arguments[0], ps_plain(PS_TYPE_FLOAT64));
+    return ps_emit1(b->c, &ps_op_is_nan, ps_plain(PS_TYPE_BOOL), number, 0);
 }
 
 static const ps_op *by_width(const ps_op *const ops[3], ps_type type)
@@ -70,16 +61,17 @@ static const ps_op *by_width(const ps_op *const ops[3], ps_type type)
     return ops[width == 1 ? 0 : width == 8 ? 1 : 2];
 }
 
-/* A copy of the arguments from k on, every step-th, that ps_unify may change. */
-static int32_t *copy_arguments(const ps_binding *b)
+/* The arguments, brought to one type. NULL: that failed. */
+static const int32_t *unify_arguments(const ps_binding *b, ps_type *type)
 {
-    int32_t *copy = ps_arena_alloc(b->c->arena, (size_t)b->count * sizeof(int32_t));
-    if (copy == NULL) {
+    int32_t *values = ps_arena_alloc(b->c->arena, (size_t)b->count * sizeof(int32_t));
+    if (values == NULL) {
         ps_compiler_no_memory(b->c);
-    } else {
-        memcpy(copy, b->arguments, (size_t)b->count * sizeof(int32_t));
+        return NULL;
     }
-    return copy;
+    memcpy(values, b->arguments, (size_t)b->count * sizeof(int32_t));
+    *type = ps_unify(b->c, values, b->count);
+    return b->c->status == PS_OK ? values : NULL;
 }
 
 static int32_t cannot_combine(const ps_binding *b, ps_type type)
@@ -94,12 +86,9 @@ static int32_t bind_coalesce(const ps_binding *b)
     static const ps_op *const ops[3] = {&ps_op_first_valid_8, &ps_op_first_valid_64,
                                         &ps_op_first_valid_128};
     ps_compiler *c = b->c;
-    int32_t *values = copy_arguments(b);
+    ps_type type;
+    const int32_t *values = unify_arguments(b, &type);
     if (values == NULL) {
-        return -1;
-    }
-    const ps_type type = ps_unify(c, values, b->count);
-    if (c->status != PS_OK) {
         return -1;
     }
     if (type.id == PS_TYPE_NULL) {
@@ -167,13 +156,13 @@ static int32_t bind_when(const ps_binding *b)
 static int32_t bind_extreme(const ps_binding *b)
 {
     ps_compiler *c = b->c;
-    int32_t *values = copy_arguments(b);
+    ps_type type;
+    const int32_t *values = unify_arguments(b, &type);
     if (values == NULL) {
         return -1;
     }
-    const ps_type type = ps_unify(c, values, b->count);
-    if (c->status != PS_OK || type.id == PS_TYPE_NULL) {
-        return c->status == PS_OK ? values[0] : -1;
+    if (type.id == PS_TYPE_NULL) {
+        return values[0];
     }
     const ps_class kind = ps_type_class(&type);
     if (kind == PS_CLASS_NONE || kind == PS_CLASS_BOOL || type.id == PS_TYPE_DECIMAL128) {

@@ -8,9 +8,8 @@ static bool is_text(ps_type type)
 
 static int32_t bind_search(const ps_binding *b)
 {
-    int32_t x = b->arguments[0], y = b->arguments[1];
-    ps_adopt(b->c, &x, &y);
-    if (b->c->status != PS_OK) {
+    int32_t x, y;
+    if (!ps_adopt_arguments(b, &x, &y)) {
         return -1;
     }
     const ps_type left = b->c->values[x].type, right = b->c->values[y].type;

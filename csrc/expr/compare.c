@@ -4,11 +4,6 @@
 
 #include "expr/bind.h"
 
-static ps_type bool_type(void)
-{
-    return ps_type_make(PS_TYPE_BOOL, PS_UNIT_NONE);
-}
-
 static ps_compare mirrored(ps_compare compare)
 {
     static const uint8_t mirror[] = {[PS_EQ] = PS_EQ, [PS_NE] = PS_NE, [PS_LT] = PS_GT,
@@ -19,8 +14,7 @@ static ps_compare mirrored(ps_compare compare)
 static int32_t emit_compare(ps_compiler *c, const ps_op *op, ps_compare compare, int32_t a,
                             int32_t b)
 {
-    const int32_t pair[2] = {a, b};
-    return ps_emit(c, op, bool_type(), pair, 2, (ps_parameters){.i = compare});
+    return ps_emit2(c, op, ps_plain(PS_TYPE_BOOL), a, b, compare);
 }
 
 /* a lies on one side of the constant whatever its value (2: not comparable, as NaN). */
@@ -29,7 +23,7 @@ static int32_t known(ps_compiler *c, ps_compare compare, int32_t a, int order)
     const bool answer = compare == PS_NE ||
                         (order == -1 && (compare == PS_LT || compare == PS_LE)) ||
                         (order == 1 && (compare == PS_GT || compare == PS_GE));
-    return ps_emit(c, &ps_op_bool_like, bool_type(), &a, 1, (ps_parameters){.i = answer});
+    return ps_emit1(c, &ps_op_bool_like, ps_plain(PS_TYPE_BOOL), a, answer);
 }
 
 static const ps_op *op_of(ps_class kind)
@@ -74,7 +68,7 @@ static int32_t integer_with_double(ps_compiler *c, ps_compare compare, int32_t a
     } else {
         whole.u = (uint64_t)below;
     }
-    const ps_type type = ps_type_make(is_signed ? PS_TYPE_INT64 : PS_TYPE_UINT64, PS_UNIT_NONE);
+    const ps_type type = ps_plain(is_signed ? PS_TYPE_INT64 : PS_TYPE_UINT64);
     const int32_t constant = ps_emit_constant(c, type, whole);
     return below == d ? emit_compare(c, op_of(c->values[a].kind), compare, a, constant)
                       : compare_floor(c, compare, a, constant);
@@ -90,8 +84,7 @@ static int32_t signed_with_unsigned(ps_compiler *c, ps_compare compare, int32_t 
         if (bits.i < 0) { /* above every int64, or below every uint64 */
             return known(c, compare, a, left_signed ? -1 : 1);
         }
-        const ps_type type =
-            ps_type_make(left_signed ? PS_TYPE_INT64 : PS_TYPE_UINT64, PS_UNIT_NONE);
+        const ps_type type = ps_plain(left_signed ? PS_TYPE_INT64 : PS_TYPE_UINT64);
         return emit_compare(c, op_of(left->kind), compare, a, ps_emit_constant(c, type, bits));
     }
     return left_signed ? emit_compare(c, &ps_op_compare_iu, compare, a, b)
@@ -126,7 +119,7 @@ static int32_t compare_numbers(ps_compiler *c, ps_compare compare, int32_t a, in
     }
     ps_scalar exact;
     if (c->values[b].op == NULL && exact_double(&c->values[b], &exact.f)) {
-        const ps_type f64 = ps_type_make(PS_TYPE_FLOAT64, PS_UNIT_NONE);
+        const ps_type f64 = ps_plain(PS_TYPE_FLOAT64);
         return emit_compare(c, &ps_op_compare_f64, compare, a, ps_emit_constant(c, f64, exact));
     }
     const ps_op *op = right == PS_CLASS_I64 ? &ps_op_compare_if : &ps_op_compare_uf;
@@ -139,7 +132,7 @@ static int32_t compare_times(ps_compiler *c, ps_compare compare, int32_t a, int3
 {
     const ps_type left = c->values[a].type, right = c->values[b].type;
     const int64_t left_ns = ps_unit_ns(left), right_ns = ps_unit_ns(right);
-    const ps_type plain = ps_type_make(PS_TYPE_INT64, PS_UNIT_NONE);
+    const ps_type plain = ps_plain(PS_TYPE_INT64);
     if (left_ns == right_ns) {
         return emit_compare(c, &ps_op_compare_i64, compare, a, b);
     }
@@ -162,7 +155,7 @@ static int32_t compare_times(ps_compiler *c, ps_compare compare, int32_t a, int3
     const bool scale_left = left_ns > right_ns;
     const int32_t coarse = scale_left ? a : b;
     const int64_t ratio = scale_left ? left_ns / right_ns : right_ns / left_ns;
-    const int32_t scaled = ps_emit(c, &ps_op_scale, plain, &coarse, 1, (ps_parameters){.i = ratio});
+    const int32_t scaled = ps_emit1(c, &ps_op_scale, plain, coarse, ratio);
     return emit_compare(c, &ps_op_compare_i64, compare, scale_left ? scaled : a,
                         scale_left ? b : scaled);
 }
@@ -217,11 +210,8 @@ int32_t ps_compare_values(ps_compiler *c, ps_compare compare, int32_t a, int32_t
         compare = mirrored(compare);
     }
     const ps_type left = c->values[a].type, right = c->values[b].type;
-    if (c->values[b].is_null && c->values[b].type.id == PS_TYPE_NULL) {
-        return ps_emit_null(c, bool_type()); /* null with null */
-    }
     if (c->values[b].is_null) {
-        return ps_emit_null(c, bool_type());
+        return ps_emit_null(c, ps_plain(PS_TYPE_BOOL));
     }
     if (ps_type_is_number(left) && ps_type_is_number(right)) {
         return compare_numbers(c, compare, a, b);
@@ -251,9 +241,8 @@ int32_t ps_compare_values(ps_compiler *c, ps_compare compare, int32_t a, int32_t
 /* ---- is_in ---- */
 
 /* The literal as a value of x's class; false when it equals no value of that class. */
-static bool member(const ps_compiler *c, const ps_value *x, const ps_value *literal, ps_scalar *out)
+static bool member(const ps_value *x, const ps_value *literal, ps_scalar *out)
 {
-    (void)c;
     *out = literal->constant;
     if (ps_unit_ns(x->type) != 0 && ps_unit_ns(literal->type) != 0) {
         const int64_t have = ps_unit_ns(literal->type), want = ps_unit_ns(x->type);
@@ -287,15 +276,12 @@ static bool member(const ps_compiler *c, const ps_value *x, const ps_value *lite
 /* Booleans, and whatever else has no set: one comparison a literal. */
 static int32_t in_by_comparing(ps_compiler *c, const int32_t *arguments, int32_t count)
 {
-    int32_t answer = ps_emit(c, &ps_op_bool_like, bool_type(), arguments, 1, (ps_parameters){0});
+    int32_t answer =
+        ps_emit(c, &ps_op_bool_like, ps_plain(PS_TYPE_BOOL), arguments, 1, (ps_parameters){0});
     for (int32_t k = 1; k < count; k++) {
         if (c->status == PS_OK && !c->values[arguments[k]].is_null) {
-            const int32_t pair[2] = {answer,
-                                     ps_compare_values(c, PS_EQ, arguments[0], arguments[k])};
-            answer = c->status != PS_OK
-                         ? -1
-                         : ps_emit(c, &ps_op_or, bool_type(), pair, 2,
-                                   (ps_parameters){.nullable = c->values[pair[0]].nullable});
+            answer = ps_emit_logic(c, &ps_op_or, answer,
+                                   ps_compare_values(c, PS_EQ, arguments[0], arguments[k]));
         }
     }
     return answer;
@@ -324,7 +310,7 @@ static int32_t bind_is_in(const ps_binding *b)
         if (c->status != PS_OK || ps_compare_values(c, PS_EQ, left, right) < 0) {
             return -1;
         }
-        kept += member(c, &c->values[left], &c->values[right], &members[kept]);
+        kept += member(&c->values[left], &c->values[right], &members[kept]);
     }
     const ps_class kind = c->values[x].kind;
     if (kind == PS_CLASS_BOOL || kind == PS_CLASS_NONE) {
@@ -332,7 +318,8 @@ static int32_t bind_is_in(const ps_binding *b)
     }
     const ps_set *set = ps_set_make(c->arena, kind, members, kept);
     return set == NULL ? ps_compiler_no_memory(c)
-                       : ps_emit(c, &ps_op_in_set, bool_type(), &x, 1, (ps_parameters){.p = set});
+                       : ps_emit(c, &ps_op_in_set, ps_plain(PS_TYPE_BOOL), &x, 1,
+                                 (ps_parameters){.p = set});
 }
 
 /* ---- the functions ---- */
@@ -345,14 +332,9 @@ static int32_t bind_compare(const ps_binding *b)
 static int32_t bind_between(const ps_binding *b)
 {
     ps_compiler *c = b->c;
-    const int32_t pair[2] = {ps_compare_values(c, PS_GE, b->arguments[0], b->arguments[1]),
-                             ps_compare_values(c, PS_LE, b->arguments[0], b->arguments[2])};
-    if (c->status != PS_OK) {
-        return -1;
-    }
-    const bool nullable = c->values[pair[0]].nullable || c->values[pair[1]].nullable;
-    return ps_emit(c, &ps_op_and, ps_plain(PS_TYPE_BOOL), pair, 2,
-                   (ps_parameters){.nullable = nullable});
+    const int32_t x = b->arguments[0];
+    const int32_t from = ps_compare_values(c, PS_GE, x, b->arguments[1]);
+    return ps_emit_logic(c, &ps_op_and, from, ps_compare_values(c, PS_LE, x, b->arguments[2]));
 }
 
 const ps_function ps_compare_functions[] = {

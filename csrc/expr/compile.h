@@ -52,6 +52,8 @@ int32_t ps_emit_null(ps_compiler *c, ps_type type);
 int32_t ps_emit_column(ps_compiler *c, const char *name);
 /* Division by a positive constant: variant 0 quotient, 1 remainder, 2 floor to a multiple. */
 int32_t ps_emit_divide(ps_compiler *c, ps_type type, int32_t a, int64_t divisor, int64_t variant);
+/* and, or, xor of two booleans: null at most where one of them is. */
+int32_t ps_emit_logic(ps_compiler *c, const ps_op *op, int32_t a, int32_t b);
 /* Records an error (status PS_TYPE, PS_INVALID, ...) and answers -1. */
 int32_t ps_compiler_fail(ps_compiler *c, ps_status status, const char *format, ...) PS_PRINTF(3, 4);
 int32_t ps_compiler_no_memory(ps_compiler *c);

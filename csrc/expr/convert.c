@@ -175,12 +175,7 @@ static int32_t rescale(ps_compiler *c, int32_t value, int64_t from_ns, int64_t t
     if (from_ns > to_ns) {
         return unary(c, &ps_op_scale, type, value, from_ns / to_ns, 0);
     }
-    ps_divider *by = ps_arena_alloc(c->arena, sizeof *by);
-    if (by == NULL) {
-        return ps_compiler_no_memory(c);
-    }
-    *by = ps_divider_make(to_ns / from_ns);
-    return ps_emit(c, &ps_op_divide_const, type, &value, 1, (ps_parameters){.p = by});
+    return ps_emit_divide(c, type, value, to_ns / from_ns, 0);
 }
 
 static int32_t to_clock(ps_compiler *c, int32_t value, ps_type type)
@@ -188,13 +183,7 @@ static int32_t to_clock(ps_compiler *c, int32_t value, ps_type type)
     const ps_type from = c->values[value].type;
     const int64_t from_ns = ps_unit_ns(from);
     if (ps_type_is_moment(from)) { /* the time of day */
-        ps_divider *day = ps_arena_alloc(c->arena, sizeof *day);
-        if (day == NULL) {
-            return ps_compiler_no_memory(c);
-        }
-        *day = ps_divider_make(NS_PER_DAY / from_ns);
-        value = ps_emit(c, &ps_op_divide_const, ps_type_make(PS_TYPE_INT64, PS_UNIT_NONE), &value,
-                        1, (ps_parameters){.i = 1, .p = day});
+        value = ps_emit_divide(c, ps_plain(PS_TYPE_INT64), value, NS_PER_DAY / from_ns, 1);
     }
     return rescale(c, value, from_ns, ps_unit_ns(type), type);
 }

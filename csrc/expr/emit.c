@@ -280,3 +280,13 @@ int32_t ps_emit_divide(ps_compiler *c, ps_type type, int32_t a, int64_t divisor,
     *by = ps_divider_make(divisor);
     return ps_emit(c, &ps_op_divide_const, type, &a, 1, (ps_parameters){.i = variant, .p = by});
 }
+
+int32_t ps_emit_logic(ps_compiler *c, const ps_op *op, int32_t a, int32_t b)
+{
+    if (c->status != PS_OK) {
+        return -1;
+    }
+    const int32_t pair[2] = {a, b};
+    const bool nullable = c->values[a].nullable || c->values[b].nullable;
+    return ps_emit(c, op, ps_plain(PS_TYPE_BOOL), pair, 2, (ps_parameters){.nullable = nullable});
+}
