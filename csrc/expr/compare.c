@@ -77,15 +77,15 @@ static int32_t integer_with_double(ps_compiler *c, ps_compare compare, int32_t a
 /* Two integers of different signedness, the constant (if any) on the right. */
 static int32_t signed_with_unsigned(ps_compiler *c, ps_compare compare, int32_t a, int32_t b)
 {
-    const ps_value *left = &c->values[a], *right = &c->values[b];
-    const bool left_signed = left->kind == PS_CLASS_I64;
-    if (right->op == NULL) {
-        const ps_scalar bits = right->constant;
+    const ps_class left = c->values[a].kind;
+    const bool left_signed = left == PS_CLASS_I64;
+    if (c->values[b].op == NULL) {
+        const ps_scalar bits = c->values[b].constant;
         if (bits.i < 0) { /* above every int64, or below every uint64 */
             return known(c, compare, a, left_signed ? -1 : 1);
         }
         const ps_type type = ps_plain(left_signed ? PS_TYPE_INT64 : PS_TYPE_UINT64);
-        return emit_compare(c, op_of(left->kind), compare, a, ps_emit_constant(c, type, bits));
+        return emit_compare(c, op_of(left), compare, a, ps_emit_constant(c, type, bits));
     }
     return left_signed ? emit_compare(c, &ps_op_compare_iu, compare, a, b)
                        : emit_compare(c, &ps_op_compare_iu, mirrored(compare), b, a);

@@ -372,6 +372,51 @@ static void test_refused_memory(void)
     CHECK(refusals > 20);
 }
 
+static int32_t call(ps_expr *expr, const char *function, int32_t left, int32_t right)
+{
+    const int32_t arguments[2] = {left, right};
+    int32_t node;
+    CHECK_OK(ps_expr_call(expr, function, arguments, right < 0 ? 1 : 2, NULL, 0, &node, NULL));
+    return node;
+}
+
+/* The values of an expression move while they become more, at each place in a comparison. */
+static void test_long_expressions(void)
+{
+    enum { COMPARISONS = 3000, PLACES = 4 };
+    for (int64_t place = 0; place < PLACES; place++) {
+        ps_expr *expr;
+        ps_program *program;
+        ps_selection *passed;
+        bool all;
+        int32_t column, literal;
+        CHECK_OK(ps_expr_create(large.mem, &expr, NULL));
+        CHECK_OK(ps_expr_column(expr, "x", &column, NULL));
+        int32_t root = call(expr, "is_null", column, -1);
+        for (int64_t n = 0; n < place; n++) {
+            root = call(expr, "not", root, -1);
+        }
+        root = call(expr, "and", root, call(expr, "not", root, -1)); /* false */
+        for (uint64_t k = 1; k <= COMPARISONS; k++) {
+            CHECK_OK(ps_expr_u64(expr, 2 * k, &literal, NULL));
+            root = call(expr, "or", root, call(expr, "equal", column, literal));
+        }
+        CHECK_OK(ps_program_compile(large.mem, expr, root, large.schema, &program, NULL));
+        CHECK_OK(ps_program_filter(program, large.batch, NULL, large.mem, &passed, &all, NULL));
+        int64_t at = 0;
+        for (int64_t row = 0; row < ROWS; row++) {
+            if (x_valid[row] && x[row] > 0 && x[row] % 2 == 0) {
+                CHECK(at < passed->count && passed->rows[at] == row);
+                at++;
+            }
+        }
+        CHECK_EQ(passed->count, at);
+        ps_selection_release(passed);
+        ps_program_destroy(program);
+        ps_expr_destroy(expr);
+    }
+}
+
 static void test_bad_roots_and_nodes(void)
 {
     ps_expr *expr;
@@ -401,6 +446,7 @@ int main(void)
     RUN(test_null_in_dictionaries);
     RUN(test_dictionaries_are_forgotten);
     RUN(test_refused_memory);
+    RUN(test_long_expressions);
     RUN(test_bad_roots_and_nodes);
     kit_close(&large);
     return 0;
