@@ -361,8 +361,7 @@ static inline void kit_begin_usual(kit *k)
                                   KIT_STRING(""),
                                   KIT_STRING("lost"),
                                   KIT_STRING("goo"),
-                                  KIT_STRING("Gr\xc3\xb6\xc3\x9f"
-                                             "e"),
+                                  KIT_STRING("Gr\303\266\303\237e"),
                                   KIT_STRING("Apple"),
                                   KIT_STRING("Goo"),
                                   KIT_STRING("Google and a longer text"),
