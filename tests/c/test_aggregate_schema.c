@@ -1,6 +1,6 @@
 /* test_aggregate_schema.c -- result columns, their types and nullability; what is refused, and
  * how. */
-#include "aggregate_kit.h"
+#include "aggregate_chain.h"
 
 static ps_mem *mem;
 static ps_schema *input;
