@@ -70,6 +70,8 @@ static inline const ps_column *ps_call_column(const ps_call *call)
     return call->source->dictionary != NULL ? call->source->dictionary
                                             : &call->source->batch->columns[call->j];
 }
+/* The validity of the chunk's rows in call->valid; values are not looked at. NULL: none is null. */
+const uint8_t *ps_call_column_valid(ps_call *call, const ps_column *column);
 
 /* ops_arith.c: i = ps_arith */
 extern const ps_op ps_op_arith_i64, ps_op_arith_u64, ps_op_arith_f64;

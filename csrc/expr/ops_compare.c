@@ -124,24 +124,10 @@ static ps_status run_compare_str(ps_call *call, ps_error *err)
 
 /* ---- straight from a column ---- */
 
-/* Validity of the chunk's rows, without loading values. */
-static void column_valid(ps_call *call, const ps_column *column)
+static void set_out(ps_call *call, const ps_column *column)
 {
-    const ps_source *from = call->source;
     call->out.values = call->values;
-    call->out.valid = NULL;
-    if (column->validity == NULL || column->null_count == 0) {
-        return;
-    }
-    if (from->rows == NULL) {
-        call->kernels->unpack_bits(column->validity, column->validity_bit + from->start,
-                                   call->valid, call->n);
-    } else {
-        for (int64_t i = 0; i < call->n; i++) {
-            call->valid[i] = ps_bit_get(column->validity, column->validity_bit + from->rows[i]);
-        }
-    }
-    call->out.valid = call->valid;
+    call->out.valid = column->null_count == 0 ? NULL : ps_call_column_valid(call, column);
 }
 
 static void one_null_bool(ps_call *call)
@@ -195,7 +181,7 @@ static ps_status run_compare_column(ps_call *call, ps_error *err)
         call->values = target;
     }
     compare_values(call, (ps_type_id)column->type.id, log2, values, call->p);
-    column_valid(call, column);
+    set_out(call, column);
     return PS_OK;
 }
 
@@ -216,7 +202,7 @@ static ps_status run_equal_column(ps_call *call, ps_error *err)
     if (call->i == PS_NE) {
         call->kernels->mask_not(call->values, call->values, call->n);
     }
-    column_valid(call, column);
+    set_out(call, column);
     return PS_OK;
 }
 

@@ -3,6 +3,23 @@
 
 #include "expr/ops.h"
 
+const uint8_t *ps_call_column_valid(ps_call *call, const ps_column *column)
+{
+    const ps_source *from = call->source;
+    if (column->validity == NULL) {
+        return NULL;
+    }
+    if (from->rows == NULL) {
+        call->kernels->unpack_bits(column->validity, column->validity_bit + from->start,
+                                   call->valid, call->n);
+    } else {
+        for (int64_t i = 0; i < call->n; i++) {
+            call->valid[i] = ps_bit_get(column->validity, column->validity_bit + from->rows[i]);
+        }
+    }
+    return call->valid;
+}
+
 static ps_status run_load(ps_call *call, ps_error *err)
 {
     (void)err;
@@ -105,24 +122,13 @@ static ps_status run_is_null(ps_call *call, ps_error *err)
 static ps_status run_column_is_null(ps_call *call, ps_error *err)
 {
     (void)err;
-    const ps_source *from = call->source;
-    const ps_column *column = from->one_null ? NULL : ps_call_column(call);
-    const uint8_t *valid = NULL;
+    const ps_column *column = call->source->one_null ? NULL : ps_call_column(call);
     if (column == NULL || column->type.id == PS_TYPE_NULL) {
         memset(call->valid, 0, (size_t)call->n);
-        valid = call->valid;
-    } else if (column->validity != NULL) {
-        if (from->rows == NULL) {
-            call->kernels->unpack_bits(column->validity, column->validity_bit + from->start,
-                                       call->valid, call->n);
-        } else {
-            for (int64_t i = 0; i < call->n; i++) {
-                call->valid[i] = ps_bit_get(column->validity, column->validity_bit + from->rows[i]);
-            }
-        }
-        valid = call->valid;
+        null_mask(call, call->valid);
+    } else {
+        null_mask(call, ps_call_column_valid(call, column));
     }
-    null_mask(call, valid);
     return PS_OK;
 }
 
