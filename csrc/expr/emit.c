@@ -45,10 +45,18 @@ static bool same_constant(const ps_value *x, const ps_value *y)
     }
 }
 
+/* Each division has a divider of its own. */
+static bool same_parameters(const ps_value *x, const ps_value *y)
+{
+    const ps_divider *const left = x->p, *const right = y->p;
+    return x->i == y->i && x->j == y->j &&
+           (x->p == y->p || (x->op == &ps_op_divide_const && left->divisor == right->divisor));
+}
+
 static bool same_value(const ps_value *x, const ps_value *y)
 {
-    if (x->op != y->op || x->i != y->i || x->j != y->j || x->p != y->p ||
-        x->argument_count != y->argument_count || !ps_type_equal(&x->type, &y->type)) {
+    if (x->op != y->op || !same_parameters(x, y) || x->argument_count != y->argument_count ||
+        !ps_type_equal(&x->type, &y->type)) {
         return false;
     }
     for (int32_t k = 0; k < x->argument_count; k++) {

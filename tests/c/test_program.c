@@ -1,6 +1,7 @@
 /* test_program.c -- compiled programs over whole batches: chunk borders, selections, dictionaries,
  * what a program says about itself, and memory that is refused.
  */
+#include "expr/program_inside.h"
 #include "expr_kit.h"
 
 #define ROWS 5000
@@ -286,6 +287,25 @@ static void test_what_a_program_says(void)
     }
 }
 
+static int32_t instructions(const char *text)
+{
+    ps_program *program = compile(text);
+    const int32_t count = program->code->instruction_count;
+    ps_program_destroy(program);
+    return count;
+}
+
+static void test_equal_parts_are_computed_once(void)
+{
+    CHECK_EQ(instructions("add(multiply(y, 3), multiply(y, 3))"), 3);
+    CHECK_EQ(instructions("add(multiply(y, 3), multiply(y, 4))"), 4);
+    CHECK_EQ(instructions("add(floor_divide(y, 3), floor_divide(y, 3))"), 3);
+    CHECK_EQ(instructions("add(floor_divide(y, 3), floor_divide(y, 4))"), 4);
+    CHECK_EQ(instructions("add(floor_divide(y, 3), modulo(y, 3))"), 4);
+    /* load, as a timestamp, days, year, month, add */
+    CHECK_EQ(instructions("add(year(cast[tsu:](y)), month(cast[tsu:](y)))"), 6);
+}
+
 /* By a table (dn) and row by row (hn): what a part makes of null must come out for null rows. */
 static void test_null_in_dictionaries(void)
 {
@@ -443,6 +463,7 @@ int main(void)
     RUN(test_filters);
     RUN(test_into_a_shared_block);
     RUN(test_what_a_program_says);
+    RUN(test_equal_parts_are_computed_once);
     RUN(test_null_in_dictionaries);
     RUN(test_dictionaries_are_forgotten);
     RUN(test_refused_memory);
