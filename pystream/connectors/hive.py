@@ -31,10 +31,17 @@ def folder(columns: Sequence[str], values: Partition) -> str:
     >>> folder(["shop", "n"], ("a/b", None))
     'shop=a%2Fb/n=__HIVE_DEFAULT_PARTITION__'
     """
-    texts = (_NULL if value is None else quote(value, safe=" ") for value in values)
     return "/".join(
-        f"{quote(name, safe=' ')}={text}" for name, text in zip(columns, texts, strict=True)
+        f"{quote(name, safe=' ')}={_encoded(value)}"
+        for name, value in zip(columns, values, strict=True)
     )
+
+
+def _encoded(value: str | None) -> str:
+    if value is None:
+        return _NULL
+    # A text that reads as null would have the directory, and the files, of null.
+    return quote(value, safe=" ") if value != _NULL else value.replace("_", "%5F")
 
 
 def check_columns(columns: Sequence[str], schema: Any, verb: str) -> None:

@@ -168,6 +168,12 @@ def test_values_of_partitions_come_back_with_their_types(tmp_path):
         assert reader(place).select("i").collect().column_names == ["i"]
 
 
+def test_a_text_that_reads_as_null_has_a_directory_of_its_own(tmp_path):
+    table = pa.table({"n": [1, 2], "k": ["__HIVE_DEFAULT_PARTITION__", None]})
+    ps.read_arrow(table).write_parquet(tmp_path / "out", partition_by="k").run()
+    assert read(tmp_path).sort_by("n") == table
+
+
 def test_csv_keeps_all_columns(tmp_path):
     STREAM.write_csv(tmp_path, partition_by="shop").run()
     assert ps.read_csv(tmp_path).collect().to_pylist() == [
