@@ -317,12 +317,8 @@ class DirectorySink(Sink):
 
 def _data_files(directory: Path, suffix: str) -> list[Path]:
     """Files that a reader of the directory would take for data."""
-    found = []
-    for file in directory.rglob(f"*{suffix}"):
-        parts = file.relative_to(directory).parts
-        if file.is_file() and not any(part.startswith((".", "_")) for part in parts):
-            found.append(file)
-    return found
+    inside = (file for file in directory.rglob(f"*{suffix}") if file.is_file())
+    return [file for file in inside if not hive.is_hidden(file.relative_to(directory))]
 
 
 def _sync_up(folder: Path, top: Path) -> None:

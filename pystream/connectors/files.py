@@ -48,7 +48,7 @@ def find_files(paths: Paths, suffixes: tuple[str, ...], verb: str) -> tuple[list
             names = [name for name in listed if name.endswith(suffixes)]
         elif path.is_dir():
             inside = (p for p in path.rglob("*") if p.suffix in suffixes and p.is_file())
-            names = sorted(str(p) for p in inside if not _hidden(p.relative_to(path)))
+            names = sorted(str(p) for p in inside if not hive.is_hidden(p.relative_to(path)))
         elif path.exists() or not glob.has_magic(text):
             names = [text]
         else:
@@ -62,10 +62,6 @@ def find_files(paths: Paths, suffixes: tuple[str, ...], verb: str) -> tuple[list
     if not found:
         raise InvalidError(f"{verb}: an empty list of paths")
     return found, os.path.normpath(given[0])
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.parts)
 
 
 class _ShorterError(Exception):

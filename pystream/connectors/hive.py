@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from pystream.connectors.columns import plain_type
 from pystream.errors import InvalidError, SchemaError, column_not_found
 
-__all__ = ["Partition", "add_columns", "check_columns", "fields", "split", "with_values"]
+__all__ = [
+    "Partition",
+    "add_columns",
+    "check_columns",
+    "fields",
+    "folder",
+    "is_hidden",
+    "split",
+    "with_values",
+]
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _METADATA = b"pystream.partition"
@@ -42,6 +52,21 @@ def _encoded(value: str | None) -> str:
         return _NULL
     # A text that reads as null would have the directory, and the files, of null.
     return quote(value, safe=" ") if value != _NULL else value.replace("_", "%5F")
+
+
+def is_hidden(path: PurePath) -> bool:
+    """Whether a path below a directory is no data, as ``_staging/0.staged`` and ``.x.parquet``.
+
+    The directory of a column is data whatever the column is called.
+
+    Examples
+    --------
+    >>> [is_hidden(PurePath(p)) for p in ("_staging/0.parquet", "_x=1/0.parquet")]
+    [True, False]
+    """
+    *folders, name = path.parts
+    hidden = (".", "_")
+    return name.startswith(hidden) or any(f.startswith(hidden) and "=" not in f for f in folders)
 
 
 def check_columns(columns: Sequence[str], schema: Any, verb: str) -> None:

@@ -174,6 +174,14 @@ def test_a_text_that_reads_as_null_has_a_directory_of_its_own(tmp_path):
     assert read(tmp_path).sort_by("n") == table
 
 
+@pytest.mark.parametrize("name", ["_k", ".k"])
+def test_a_column_whose_name_looks_hidden(tmp_path, name):
+    table = pa.table({"n": [1, 2], name: ["a", "b"]})
+    for rows in (table, table.slice(1)):
+        ps.read_arrow(rows).write_parquet(tmp_path / "out", partition_by=name).run()
+        assert read(tmp_path).sort_by("n") == rows
+
+
 def test_csv_keeps_all_columns(tmp_path):
     STREAM.write_csv(tmp_path, partition_by="shop").run()
     assert ps.read_csv(tmp_path).collect().to_pylist() == [
