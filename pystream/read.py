@@ -8,6 +8,7 @@ from typing import Any
 from pystream.connectors.files import CsvSource, IpcSource, ParquetSource, Paths, find_files
 from pystream.connectors.generator import GeneratorSource, to_arrow_schema
 from pystream.connectors.memory import arrow_source
+from pystream.connectors.path_columns import HiveOptions
 from pystream.durations import Duration, parse_duration
 from pystream.stream import Stream
 
@@ -35,11 +36,15 @@ def read_arrow(data: Any, *, name: str = "arrow") -> Stream:
     return Stream.from_source(arrow_source(data, name))
 
 
-def read_parquet(path: Paths, *, name: str | None = None, batch_rows: int = 65_536) -> Stream:
+def read_parquet(
+    path: Paths,
+    *,
+    name: str | None = None,
+    batch_rows: int = 65_536,
+    hive_partitioning: bool | None = None,
+    hive_schema: Any = None,
+) -> Stream:
     """Rows of Parquet files, in sorted path order; only needed columns are decoded.
-
-    Columns that only the names of directories have (``shop=ams/``) are read where `write_parquet`
-    made them; in directories that others wrote they are not seen.
 
     Parameters
     ----------
@@ -49,9 +54,32 @@ def read_parquet(path: Paths, *, name: str | None = None, batch_rows: int = 65_5
         What errors, plans and checkpoints call it; the path if None, the first of a list.
     batch_rows
         Most rows a batch has.
+    hive_partitioning
+        Whether directories such as ``day=2026-11-27/`` in the paths of files give a column each:
+        None for where there are any, True for an error where there are none, False for never.
+    hive_schema
+        Types of such columns by name, where they should not be guessed: integers if all values are,
+        or dates, else text. Jobs that go on from checkpoints need it where other values may come.
+
+    Raises
+    ------
+    SchemaError
+        Files do not have the same columns, or a column both from their directories and themselves
+        with other values.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, pyarrow as pa, pyarrow.parquet, pystream as ps
+    >>> lake = pathlib.Path(tempfile.mkdtemp())
+    >>> for shop, eur in (("ams", 10), ("b%2Fx", 20)):  # as Spark, Polars or DuckDB write them
+    ...     (lake / f"shop={shop}").mkdir()
+    ...     pa.parquet.write_table(pa.table({"eur": [eur]}), lake / f"shop={shop}/0.parquet")
+    >>> ps.read_parquet(lake).collect().to_pylist()
+    [{'eur': 10, 'shop': 'ams'}, {'eur': 20, 'shop': 'b/x'}]
     """
+    options = HiveOptions.of("read_parquet", hive_partitioning, hive_schema)
     files, title = find_files(path, (".parquet", ".pq"), "read_parquet")
-    return Stream.from_source(ParquetSource(files, name or title, batch_rows))
+    return Stream.from_source(ParquetSource(files, name or title, options, batch_rows))
 
 
 def read_csv(
@@ -61,6 +89,8 @@ def read_csv(
     schema: Any = None,
     delimiter: str = ",",
     null_values: Sequence[str] | None = None,
+    hive_partitioning: bool | None = None,
+    hive_schema: Any = None,
 ) -> Stream:
     """Rows of CSV files with a header, in sorted path order.
 
@@ -77,13 +107,30 @@ def read_csv(
     null_values
         Texts that mean null, also in columns of text; None for the usual ones, such as an empty
         value, ``NA`` and ``null``.
+    hive_partitioning, hive_schema
+        As for `read_parquet`; `schema` may have the types of such columns too.
     """
-    files, title = find_files(path, (".csv",), "read_csv")
     types = None if schema is None else to_arrow_schema(schema)
-    return Stream.from_source(CsvSource(files, name or title, types, delimiter, null_values))
+    options = HiveOptions.of("read_csv", hive_partitioning, hive_schema, types)
+    files, title = find_files(path, (".csv",), "read_csv")
+    source = CsvSource(
+        files,
+        name or title,
+        options,
+        schema=types,
+        delimiter=delimiter,
+        null_values=null_values,
+    )
+    return Stream.from_source(source)
 
 
-def read_ipc(path: Paths, *, name: str | None = None) -> Stream:
+def read_ipc(
+    path: Paths,
+    *,
+    name: str | None = None,
+    hive_partitioning: bool | None = None,
+    hive_schema: Any = None,
+) -> Stream:
     """Rows of Arrow IPC (Feather) files or streams, memory-mapped, in sorted path order.
 
     Parameters
@@ -92,9 +139,12 @@ def read_ipc(path: Paths, *, name: str | None = None) -> Stream:
         A file, a directory, a pattern or a list of these.
     name
         What errors, plans and checkpoints call it; the path if None, the first of a list.
+    hive_partitioning, hive_schema
+        As for `read_parquet`.
     """
+    options = HiveOptions.of("read_ipc", hive_partitioning, hive_schema)
     files, title = find_files(path, (".arrow", ".ipc", ".feather"), "read_ipc")
-    return Stream.from_source(IpcSource(files, name or title))
+    return Stream.from_source(IpcSource(files, name or title, options))
 
 
 def read_topic(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import bisect
 import glob
+import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pystream.connectors import hive
 from pystream.connectors.base import Position, Reader, Source, fail_as, need_rows
 from pystream.connectors.manifest import listed_files
+from pystream.connectors.path_columns import HiveOptions, PathColumns, text_to_scalar
 from pystream.errors import (
     InvalidError,
     PystreamError,
@@ -107,20 +109,20 @@ class _Place:
 
 
 class _FileSource(Source):
-    """Common part: files, the schema of the first, an error that names the file."""
+    """Common part: files, the schema of the first, an error that names the file.
+
+    Schemas that are read have the columns of the file; `schema` has those of its directories too.
+    """
 
     format = "file"
     replayable = True
 
-    def __init__(self, files: list[str], name: str) -> None:
+    def __init__(self, files: list[str], name: str, options: HiveOptions) -> None:
         self.files = files
         self.name = name
-        try:
-            self._schema = self._read_schema(files[0])
-        except PystreamError:
-            raise
-        except Exception as failure:
-            raise self._broken(files[0], failure) from failure
+        first = self._schema_of(files[0])
+        self._paths = PathColumns(files, first, options, self._schema_of, self._convert)
+        self._schema = self._paths.schema(first)
 
     def schema(self) -> Any:
         return self._schema
@@ -128,8 +130,20 @@ class _FileSource(Source):
     def _broken(self, file: str, failure: BaseException) -> PystreamError:
         return fail_as(SourceError, f"source {file!r} is not readable {self.format}", failure)
 
+    def _schema_of(self, file: str) -> Any:
+        try:
+            return self._read_schema(file)
+        except PystreamError:
+            raise
+        except Exception as failure:
+            raise self._broken(file, failure) from failure
+
     def _read_schema(self, file: str) -> Any:
         raise NotImplementedError
+
+    def _convert(self, text: str | None, type: Any) -> Any:
+        """The value that a file has where the name of its directory has this text."""
+        return text_to_scalar(text, type)
 
     def open(
         self,
@@ -175,7 +189,8 @@ class _FileSource(Source):
         raise NotImplementedError
 
     def _need_same(self, file: str, schema: Any) -> None:
-        difference = Schema.of(self._schema).difference(Schema.of(schema))
+        found = self._paths.schema(schema)
+        difference = Schema.of(self._schema).difference(Schema.of(found))
         if difference is not None:
             raise SchemaError(
                 f"schema change between files: in {file!r}, {difference} "
@@ -189,14 +204,14 @@ class ParquetSource(_FileSource):
     format = "Parquet"
     prunes_columns = True
 
-    def __init__(self, files: list[str], name: str, batch_rows: int) -> None:
+    def __init__(self, files: list[str], name: str, options: HiveOptions, batch_rows: int) -> None:
         self._batch_rows = need_rows(batch_rows)
-        super().__init__(files, name)
+        super().__init__(files, name, options)
 
     def _read_schema(self, file: str) -> Any:
         import pyarrow.parquet as pq
 
-        return hive.fields(pq.read_schema(file))
+        return pq.read_schema(file)
 
     def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
         """Batches decoded ahead by pyarrow's own threads."""
@@ -204,7 +219,7 @@ class ParquetSource(_FileSource):
         import pyarrow.parquet as pq
 
         schema = pq.read_schema(file)
-        self._need_same(file, hive.fields(schema))
+        self._need_same(file, schema)
         dataset = ds.dataset(file, format="parquet")
         if skip:
             (fragment,) = dataset.get_fragments()
@@ -222,7 +237,7 @@ class ParquetSource(_FileSource):
             fragment_readahead=1,
             use_threads=True,
         )
-        yield from hive.add_columns(_without(skip, scanner.to_reader()), names, schema)
+        yield from self._paths.add_to(_without(skip, scanner.to_reader()), names, file, schema)
 
     def estimated_rows(self) -> int | None:
         import pyarrow.parquet as pq
@@ -242,28 +257,51 @@ class CsvSource(_FileSource):
         self,
         files: list[str],
         name: str,
+        options: HiveOptions,
+        *,
         schema: Any,
         delimiter: str,
         null_values: Sequence[str] | None,
     ) -> None:
-        self._types = schema
+        self._types = dict(options.types)
         if not isinstance(delimiter, str) or len(delimiter) != 1:
             raise InvalidError(f"read_csv: delimiter must be one character, not {delimiter!r}")
         self._delimiter = delimiter
         self._null_values = null_values
-        super().__init__(files, name)
+        super().__init__(files, name, options)
         for column in () if schema is None else schema.names:
             if column not in self._schema.names:
                 raise column_not_found(column, self._schema.names, "read_csv schema")
 
-    def _open_file(self, file: str, types: Any) -> Any:
+    def _conversion(self, types: Mapping[str, Any]) -> Any:
         from pyarrow import csv
 
-        convert = csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+        options = csv.ConvertOptions(column_types=types, strings_can_be_null=True)
         if self._null_values is not None:
-            convert.null_values = list(self._null_values)
+            options.null_values = list(self._null_values)
+        return options
+
+    def _convert(self, text: str | None, type: Any) -> Any:
+        """As the same text in a file: some are null, some types have more than one form."""
+        import pyarrow as pa
+        from pyarrow import csv
+
+        if text is None:
+            return pa.scalar(None, type)
+        quoted = '"' + text.replace('"', '""') + '"'
+        table = csv.read_csv(
+            io.BytesIO(f"value\n{quoted}\n".encode()),
+            parse_options=csv.ParseOptions(newlines_in_values=True),
+            convert_options=self._conversion({"value": type}),
+        )
+        return table["value"][0]
+
+    def _open_file(self, file: str, types: Mapping[str, Any]) -> Any:
+        from pyarrow import csv
+
         parse = csv.ParseOptions(delimiter=self._delimiter)
-        return csv.open_csv(file, parse_options=parse, convert_options=convert)
+        conversion = self._conversion(types)
+        return csv.open_csv(file, parse_options=parse, convert_options=conversion)
 
     def _read_schema(self, file: str) -> Any:
         with self._open_file(file, self._types) as reader:
@@ -273,7 +311,7 @@ class CsvSource(_FileSource):
         types = {field.name: field.type for field in self._schema}
         with self._open_file(file, types) as reader:
             self._need_same(file, reader.schema)
-            yield from _without(skip, reader)
+            yield from self._paths.add_to(_without(skip, reader), names, file, reader.schema)
 
 
 class IpcSource(_FileSource):
@@ -285,17 +323,17 @@ class IpcSource(_FileSource):
         import pyarrow as pa
 
         with pa.memory_map(file) as mapped:
-            return hive.fields(_ipc_reader(mapped).schema)
+            return _ipc_reader(mapped).schema
 
     def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
         import pyarrow as pa
 
         reader = _ipc_reader(pa.memory_map(file))
-        self._need_same(file, hive.fields(reader.schema))
+        self._need_same(file, reader.schema)
         batches: Any = reader
         if isinstance(reader, pa.RecordBatchFileReader):
             batches = map(reader.get_batch, range(reader.num_record_batches))
-        yield from hive.add_columns(_without(skip, batches), names, reader.schema)
+        yield from self._paths.add_to(_without(skip, batches), names, file, reader.schema)
 
 
 def _groups_behind(metadata: Any, skip: int) -> tuple[list[int], int]:

@@ -2,33 +2,39 @@
 
 The columns in a directory's name are not in its files, as everywhere in Hive's layout. Files that
 pystream writes say in their schema's metadata which columns and values they stand for, so that they
-are read back with exact types and from wherever they were moved to.
+are read back with exact types and from wherever they were moved to. Both are read in
+`pystream.connectors.path_columns`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pystream.connectors.columns import plain_type
 from pystream.errors import InvalidError, SchemaError, column_not_found
 
 __all__ = [
+    "WITHOUT",
     "Partition",
-    "add_columns",
     "check_columns",
-    "fields",
     "folder",
     "is_hidden",
+    "keys",
     "split",
+    "stated",
     "with_values",
+    "without_statement",
 ]
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _METADATA = b"pystream.partition"
+# What every complaint about the names of directories ends with.
+WITHOUT = "hive_partitioning=False reads no columns from the names of directories"
 
 Partition = tuple[str | None, ...]  # values as text, in the order of the columns
 
@@ -52,6 +58,40 @@ def _encoded(value: str | None) -> str:
         return _NULL
     # A text that reads as null would have the directory, and the files, of null.
     return quote(value, safe=" ") if value != _NULL else value.replace("_", "%5F")
+
+
+def keys(path: str) -> dict[str, str | None]:
+    """The columns that the directories of a path name, and their values as text.
+
+    Names and values are percent-decoded, as Spark and Arrow do; a value may have a ``=``.
+
+    Examples
+    --------
+    >>> keys("lake/shop=a%2Fb/n=__HIVE_DEFAULT_PARTITION__/raw")
+    {'shop': 'a/b', 'n': None}
+    """
+    found: dict[str, str | None] = {}
+    for part in os.path.normpath(path).split(os.sep):
+        key, sign, text = part.partition("=")
+        if not (key and sign):
+            continue
+        name = _decoded(key, path)
+        if name in found:
+            raise SchemaError(f"the directories of {path!r} name column {name!r} twice; {WITHOUT}")
+        found[name] = None if text == _NULL else _decoded(text, path)
+    return found
+
+
+def _decoded(text: str, path: str) -> str:
+    try:
+        decoded = unquote(text, errors="strict")
+        decoded.encode()  # a name that is not UTF-8 on disk has surrogates here
+    except UnicodeError:
+        raise SchemaError(
+            f"{text!r} in the directories of {path!r} is not UTF-8 and can be no column or value; "
+            f"{WITHOUT}"
+        ) from None
+    return decoded
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -123,40 +163,17 @@ def with_values(schema: Any, columns: Sequence[str], values: Partition, full: An
     return schema.with_metadata(metadata)
 
 
-def _values(schema: Any) -> list[tuple[Any, Any]]:
-    """(field, scalar) of each column that a file stands for."""
-    import pyarrow as pa
-
+def stated(schema: Any) -> list[tuple[Any, str | None]]:
+    """(field, value as text) of each column that a file of this schema says it stands for."""
     from pystream.connectors.generator import to_arrow_schema
 
-    found = []
-    for name, type, value in json.loads((schema.metadata or {}).get(_METADATA, b"[]")):
-        field = to_arrow_schema({name: type}).field(0)
-        found.append((field, pa.scalar(value, pa.string()).cast(field.type)))
-    return found
+    found = json.loads((schema.metadata or {}).get(_METADATA, b"[]"))
+    return [(to_arrow_schema({name: type}).field(0), text) for name, type, text in found]
 
 
-def fields(schema: Any) -> Any:
-    """The schema of a file with the columns of its directory behind its own."""
-    found = _values(schema)
-    for field, _ in found:
-        schema = schema.append(field)
-    if found:
-        rest = {k: v for k, v in schema.metadata.items() if k != _METADATA}
-        schema = schema.with_metadata(rest or None)
-    return schema
-
-
-def add_columns(batches: Iterable[Any], names: Sequence[str], schema: Any) -> Iterator[Any]:
-    """Batches of a file with this schema, with the columns of its directory among those wanted."""
-    import pyarrow as pa
-
-    values = {field.name: value for field, value in _values(schema)}
-    if not values:
-        yield from batches
-        return
-    for batch in batches:
-        arrays = [
-            pa.repeat(values[n], batch.num_rows) if n in values else batch.column(n) for n in names
-        ]
-        yield pa.RecordBatch.from_arrays(arrays, names=list(names))
+def without_statement(schema: Any) -> Any:
+    """The schema without what `stated` reads, which is not true of rows elsewhere."""
+    if _METADATA not in (schema.metadata or {}):
+        return schema
+    rest = {k: v for k, v in schema.metadata.items() if k != _METADATA}
+    return schema.with_metadata(rest or None)

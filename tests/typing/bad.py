@@ -17,4 +17,5 @@ ps.hopping("10s")  # refused
 ps.var("x", 1)  # refused
 col(1)  # refused
 stream.start(parallelism="2")  # refused
+ps.read_parquet("lake/", hive_partitioning="auto")  # refused
 stream.write_parquet("x").collect()  # refused

@@ -34,6 +34,7 @@ query = (
 assert_type(query, Stream)
 assert_type(query.columns, list[str])
 assert_type(ps.read_arrow(pa.table({"x": [1]})).union(orders), Stream)
+assert_type(ps.read_parquet("lake/", hive_partitioning=True, hive_schema={"k": str}), Stream)
 
 pipeline = query.write_parquet("out.parquet")
 assert_type(pipeline, Pipeline)
