@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdarg.h>
 
-#include "check.h"
+#include "account.h"
 #include "random.h"
 #include "state/agg.h"
 

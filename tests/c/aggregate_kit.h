@@ -85,21 +85,19 @@ static inline void check_run(const job *j, const run *r, const event *rows, int6
                              const lines *want)
 {
     char how[240];
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     lines got;
     ps_error err = {0};
     snprintf(how, sizeof how,
              "cut %" PRId64 ", %d shards, resume %d, base at %" PRId64 ", stopped at %" PRId64
              ", copied after %" PRId64 " batches, into %d shards",
              r->cut, r->shards, r->resume, r->base_at, r->stop_at, r->copy_lag, r->restored_shards);
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     if (run_job(j, r, rows, count, mem, &got, &err) != PS_OK) {
         CHECK_FAIL("%s: %s", how, err.text);
     }
     lines_check(&got, want, how);
     lines_free(&got);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 /* Refuses every allocation in turn: each run ends in an error that says so, until one passes. */
@@ -108,10 +106,9 @@ static inline void check_refusals(const job *j, const run *r, const event *rows,
     lines want = oracle(j, rows, count);
     ps_status status = PS_NO_MEMORY;
     for (int64_t n = 1; status != PS_OK; n++) {
-        ps_mem *mem = NULL;
+        ps_mem *mem = make_account();
         lines got;
         ps_error err = {0};
-        CHECK_OK(ps_mem_create(0, &mem, NULL));
         ps_mem_fail_at(mem, n);
         status = run_job(j, r, rows, count, mem, &got, &err);
         if (status == PS_OK) {
@@ -122,8 +119,7 @@ static inline void check_refusals(const job *j, const run *r, const event *rows,
             CHECK(strstr(err.text, "bytes") != NULL);
         }
         lines_free(&got);
-        CHECK_EQ(ps_mem_used(mem), 0);
-        ps_mem_release(mem);
+        settle(mem);
     }
     lines_free(&want);
 }

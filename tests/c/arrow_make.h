@@ -6,8 +6,8 @@
 #ifndef PS_TESTS_ARROW_MAKE_H
 #define PS_TESTS_ARROW_MAKE_H
 
+#include "account.h"
 #include "arrow/vector.h"
-#include "check.h"
 
 static _Atomic int64_t made_live;
 
@@ -319,19 +319,11 @@ static inline void make_mix_array(ArrowArray *out, int64_t rows, int64_t offset)
     out->children[MIX_NULL]->null_count = all - inner;
 }
 
-static inline ps_mem *make_account(void)
-{
-    ps_mem *mem = NULL;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
-    return mem;
-}
-
 /* At the end of a test: nothing is left, here or at the producer. */
 static inline void check_nothing_left(ps_mem *mem)
 {
-    CHECK_EQ(ps_mem_used(mem), 0);
     CHECK_EQ(made_live, 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static inline ps_batch *make_mix(ps_mem *mem, int64_t rows, int64_t offset)

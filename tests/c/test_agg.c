@@ -7,19 +7,6 @@
 
 static agg_table table;
 
-static ps_mem *account(void)
-{
-    ps_mem *mem = NULL;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
-    return mem;
-}
-
-static void settle(ps_mem *mem)
-{
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
-}
-
 /* Functions that the type takes, and those alone. */
 static int32_t args_of(const ps_type *type, bool nullable, ps_agg_arg *args)
 {
@@ -34,7 +21,7 @@ static int32_t args_of(const ps_type *type, bool nullable, ps_agg_arg *args)
 
 static void run_args(const ps_agg_arg *args, int32_t count, bool nulls, rng *random)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_layout *layout = NULL;
     agg_rows rows;
     CHECK_OK(ps_agg_layout_create(mem, args, count, &layout, NULL));
@@ -97,7 +84,7 @@ static void the_fused_update_agrees(void)
 
 static void extremes_reach_the_ends_of_their_types(void)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     const ps_type types[] = {AGG_TYPES[0].type, AGG_TYPES[2].type};
     static const int64_t ENDS[][3] = {{INT64_MIN, INT64_MAX, 0}, {-1, 0, 7}};
     for (int k = 0; k < 2; k++) {
@@ -128,7 +115,7 @@ static void extremes_reach_the_ends_of_their_types(void)
 
 static void nan_counts_only_when_alone(void)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     const ps_type *type = &AGG_TYPES[3].type;
     const ps_agg_arg args[] = {agg_arg(PS_AGG_MIN, type, true), agg_arg(PS_AGG_MAX, type, true)};
     static const double CASES[][3] = {{NAN, 2.0, 1.0}, {1.0, NAN, 2.0}, {2.0, 1.0, NAN},
@@ -154,7 +141,7 @@ static void nan_counts_only_when_alone(void)
 
 static void a_sum_of_nothing_is_plus_zero(void)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     const ps_agg_arg arg = agg_arg(PS_AGG_SUM, &AGG_TYPES[3].type, true);
     static ps_vector_scratch scratch;
     ps_agg_layout *layout = NULL;
@@ -224,7 +211,7 @@ static void wrong_types_are_named(void)
     static const char *const NAMES[] = {"count", "count_valid", "sum",     "mean",  "min",
                                         "max",   "var",         "std",     "first", "last",
                                         "any",   "all",         "weighted"};
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     int refused = 0;
     for (size_t k = 0; k < AGG_TYPE_COUNT; k++) {
         for (ps_agg_function f = PS_AGG_COUNT; f < FUNCTION_COUNT; f++) {
@@ -256,7 +243,7 @@ static void wrong_types_are_named(void)
 
 static size_t stride_of(const ps_agg_arg *args, int32_t count)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_layout *layout = NULL;
     CHECK_OK(ps_agg_layout_create(mem, args, count, &layout, NULL));
     const size_t stride = ps_agg_stride(layout);
@@ -283,7 +270,7 @@ static void refused_memory_leaks_nothing(void)
     const int32_t count = args_of(&AGG_TYPES[3].type, true, args);
     ps_status status = PS_NO_MEMORY;
     for (int64_t n = 1; status != PS_OK; n++) {
-        ps_mem *mem = account();
+        ps_mem *mem = make_account();
         ps_agg_layout *layout = NULL;
         ps_mem_fail_at(mem, n);
         status = ps_agg_layout_create(mem, args, count, &layout, NULL);

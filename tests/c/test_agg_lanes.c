@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "check.h"
+#include "account.h"
 
 static const ps_type INT = {.id = PS_TYPE_INT64, .width = 8};
 
@@ -34,13 +34,12 @@ static const char *lanes_of(const ps_agg_layout *layout)
 /* Adopts a state with these columns, in words with commas, and answers the lanes then. */
 static const char *adopted(const ps_agg_arg *arg, const char *columns, bool *wants, bool *allowed)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_schema_builder *builder = NULL;
     ps_schema *schema = NULL;
     ps_agg_layout *layout = NULL;
     char names[200];
     bool present[8];
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     int32_t count = 1;
     for (const char *c = columns; *c != '\0'; c++) {
         count += *c == '|';
@@ -61,8 +60,7 @@ static const char *adopted(const ps_agg_arg *arg, const char *columns, bool *wan
     const char *lanes = lanes_of(layout);
     ps_agg_layout_destroy(layout);
     ps_schema_release(schema);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
     return lanes;
 }
 

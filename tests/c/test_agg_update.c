@@ -8,19 +8,6 @@
 
 static agg_table table;
 
-static ps_mem *account(void)
-{
-    ps_mem *mem = NULL;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
-    return mem;
-}
-
-static void settle(ps_mem *mem)
-{
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
-}
-
 static ps_agg_layout *layout_of(ps_mem *mem, const ps_type *type, ps_agg_function only,
                                 int32_t *count, ps_agg_function *functions)
 {
@@ -46,7 +33,7 @@ static void for_every_type(law *body, bool whole)
     rng random = {3};
     for (size_t k = 0; k + 1 < AGG_TYPE_COUNT; k++) {
         for (int round = 0; round < 12; round++) {
-            ps_mem *mem = account();
+            ps_mem *mem = make_account();
             ps_agg_function functions[FUNCTION_COUNT];
             int32_t count = 0;
             ps_agg_layout *layout =
@@ -94,7 +81,7 @@ static void law_1_identity_changes_no_bit(void)
 /* Groups of NaN alone and of -0.0 alone, whose bits an identity could spoil. */
 static void law_1_holds_for_nan_and_minus_zero(void)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     rng random = {5};
     ps_agg_function functions[FUNCTION_COUNT];
     int32_t count = 0;
@@ -157,7 +144,7 @@ static void law_3_removal_is_exact(void)
             if (!agg_takes(f, &AGG_TYPES[k].type)) {
                 continue;
             }
-            ps_mem *mem = account();
+            ps_mem *mem = make_account();
             ps_agg_function functions[FUNCTION_COUNT];
             int32_t count = 0;
             ps_agg_layout *layout = layout_of(mem, &AGG_TYPES[k].type, f, &count, functions);
@@ -241,7 +228,7 @@ static void lanes_save_and_load_every_accumulator(void)
 
 static void a_lane_of_another_type_is_corrupt(void)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_function functions[FUNCTION_COUNT];
     int32_t count = 0;
     ps_agg_layout *layout = layout_of(mem, &AGG_TYPES[3].type, PS_AGG_SUM, &count, functions);
@@ -261,7 +248,7 @@ static void a_lane_of_another_type_is_corrupt(void)
 /* Two values in one group, by update and by combine. */
 static void overflows(size_t type, int64_t first, int64_t second, ps_status want)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_function functions[FUNCTION_COUNT];
     int32_t count = 0;
     ps_agg_layout *layout = layout_of(mem, &AGG_TYPES[type].type, PS_AGG_SUM, &count, functions);
@@ -309,7 +296,7 @@ static void refused_strings_are_an_error(void)
     rng random = {6};
     static const ps_agg_function KEEPING[] = {PS_AGG_MIN, PS_AGG_MAX, PS_AGG_FIRST, PS_AGG_LAST};
     for (int k = 0; k < 4; k++) {
-        ps_mem *mem = account();
+        ps_mem *mem = make_account();
         ps_agg_function functions[FUNCTION_COUNT];
         int32_t count = 0;
         ps_agg_layout *layout = layout_of(mem, &AGG_TYPES[5].type, KEEPING[k], &count, functions);

@@ -129,11 +129,10 @@ static void keys_that_come_and_go(void)
     static event many[KEYS];
     const job j = make_job(&SOME_WINDOWS[0], 0, 1, &SETS[1]);
     const run r = {.cut = KEYS, .shards = 1};
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     lines out = {0};
     chain c;
     int64_t middle = 0, most = 0, keys_most = 0;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     CHECK_OK(chain_open(&c, &j, &r, 1, mem, &out, NULL));
     for (int64_t step = 0; step < STEPS; step++) {
         for (int64_t i = 0; i < KEYS; i++) {
@@ -159,8 +158,7 @@ static void keys_that_come_and_go(void)
     }
     CHECK_EQ(out.late, 0);
     lines_free(&out);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 /* Null, list and struct columns are carried, not loaded; their nulls count all the same. */
@@ -268,19 +266,17 @@ static void an_overflow_names_the_aggregate(void)
 {
     const job j = make_job(&SOME_WINDOWS[2], 0, 0, &SETS[1]);
     const run r = {.cut = 1, .shards = 1};
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     lines out;
     ps_error err = {0};
     /* Two slices of one window: each sum fits, the window's does not. */
     rows[0] = (event){.t = 0, .i = INT64_MAX};
     rows[1] = (event){.t = 4, .i = 1};
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     CHECK_EQ(run_job(&j, &r, rows, 2, mem, &out, &err), PS_OVERFLOW);
     CHECK(strstr(err.text, "'SUMI'") != NULL);
     CHECK_STR(err.operator_name, "aggregate");
     lines_free(&out);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void every_refused_allocation_is_an_error(void)

@@ -22,7 +22,7 @@ static void parts_are_bounded(void)
     for (int many_windows = 0; many_windows < 2; many_windows++) {
         const job j = make_job(&SOME_WINDOWS[0], 0, 1, &SETS[1]);
         const run r = {.cut = 1, .shards = 1, .resume = 2};
-        ps_mem *mem = NULL;
+        ps_mem *mem = make_account();
         lines out = {0};
         chain c;
         int64_t parts = 0;
@@ -32,7 +32,6 @@ static void parts_are_bounded(void)
                               .k_valid = true,
                               .i = 1};
         }
-        CHECK_OK(ps_mem_create(0, &mem, NULL));
         CHECK_OK(chain_open(&c, &j, &r, 1, mem, &out, NULL));
         c.shard[0]->next = &c.end[0].op;
         const int64_t count = many_windows ? 20000 : MANY;
@@ -53,8 +52,7 @@ static void parts_are_bounded(void)
         CHECK_EQ(c.end[0].watermark, PS_TIME_MAX);
         chain_close(&c);
         lines_free(&out);
-        CHECK_EQ(ps_mem_used(mem), 0);
-        ps_mem_release(mem);
+        settle(mem);
     }
 }
 
@@ -83,11 +81,10 @@ static void results_come_in_order_of_time(void)
     for (size_t w = 0; w < WINDOW_COUNT; w++) {
         const job j = make_job(&SOME_WINDOWS[w], 6, 0, &SETS[0]);
         const run r = {.cut = 13, .shards = 1};
-        ps_mem *mem = NULL;
+        ps_mem *mem = make_account();
         lines out = {0};
         chain c;
         draw_events(rows, 1000, 8, 3, 12, &random);
-        CHECK_OK(ps_mem_create(0, &mem, NULL));
         CHECK_OK(chain_open(&c, &j, &r, 1, mem, &out, NULL));
         CHECK_OK(chain_feed(&c, rows, 1000, r.cut, NULL));
         CHECK_OK(chain_finish(&c, NULL));
@@ -97,8 +94,7 @@ static void results_come_in_order_of_time(void)
         }
         chain_close(&c);
         lines_free(&out);
-        CHECK_EQ(ps_mem_used(mem), 0);
-        ps_mem_release(mem);
+        settle(mem);
     }
 }
 
@@ -109,10 +105,9 @@ static void a_window_leaves_when_its_end_is_reached(void)
     const run r = {.cut = 1, .shards = 1};
     static const int64_t TIMES[] = {0, 9, 10, 19, 35};
     static const int64_t OUT[] = {0, 0, 1, 1, 2};
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     lines out = {0};
     chain c;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     CHECK_OK(chain_open(&c, &j, &r, 1, mem, &out, NULL));
     for (int i = 0; i < 5; i++) {
         rows[i] = (event){.t = TIMES[i]};
@@ -126,8 +121,7 @@ static void a_window_leaves_when_its_end_is_reached(void)
     CHECK_STR(out.text[2], "30|40|1|");
     chain_close(&c);
     lines_free(&out);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 int main(void)

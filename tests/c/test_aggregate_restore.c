@@ -20,8 +20,7 @@ static void close_chain(chain *c, ps_mem *mem)
     lines *out = c->out;
     chain_close(c);
     lines_free(out);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void stop(chain *c)
@@ -59,10 +58,9 @@ static void state_of_another_query_is_corrupt(void)
     job others[] = {make_job(&SOME_WINDOWS[0], 0, 2, &ints), mine};
     others[1].keys[0] = S; /* another key type; the one before has more columns */
     for (int i = 0; i < 2; i++) {
-        ps_mem *mem = NULL;
+        ps_mem *mem = make_account();
         lines out;
         ps_error err = {0};
-        CHECK_OK(ps_mem_create(0, &mem, NULL));
         ps_batch *groups = groups_of(&others[i], mem);
         chain *c = open_chain(&mine, &ONE_SHARD, mem, &out);
         CHECK_EQ(c->shard[0]->calls->restore(c->shard[0], groups, &err), PS_CORRUPT);
@@ -77,10 +75,9 @@ static ps_status restored_columns(const agg_set *old, const agg_set *now, char *
 {
     const job before = make_job(&SOME_WINDOWS[0], 0, 1, old);
     const job after = make_job(&SOME_WINDOWS[0], 0, 1, now);
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     lines out;
     ps_error err = {0};
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_batch *groups = groups_of(&before, mem);
     chain *c = open_chain(&after, &ONE_SHARD, mem, &out);
     const ps_status status = c->shard[0]->calls->restore(c->shard[0], groups, &err);
@@ -148,9 +145,8 @@ static void restored_rows_have_not_changed(void)
     rng random = {11};
     draw_events(rows, ROWS, 5, 2, 3, &random);
     const job j = make_job(&NO_WINDOW, 0, 1, set);
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     lines out, more = {0};
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     chain *c = open_chain(&j, &TRACKS, mem, &out);
     CHECK_OK(chain_feed(c, rows, ROWS, 50, NULL));
     stop(c);
@@ -201,19 +197,17 @@ static void refused_memory_leaks_nothing(void)
 {
     const job j = make_job(&SOME_WINDOWS[3], 0, 2, &SETS[4]);
     rng random = {3};
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     lines out, rest_out;
     draw_events(rows, ROWS, 9, 1, 5, &random);
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     chain *c = open_chain(&j, &ONE_SHARD, mem, &out);
     CHECK_OK(chain_feed(c, rows, ROWS, 50, NULL));
     stop(c);
     ps_status status = PS_NO_MEMORY;
     for (int64_t n = 1; status != PS_OK; n++) {
         static chain rest;
-        ps_mem *small = NULL;
+        ps_mem *small = make_account();
         rest_out = (lines){0};
-        CHECK_OK(ps_mem_create(0, &small, NULL));
         CHECK_OK(chain_open(&rest, &j, &ONE_SHARD, 2, small, &rest_out, NULL));
         ps_mem_fail_at(small, n);
         status = chain_restore(&rest, &c->states, NULL);
@@ -221,8 +215,7 @@ static void refused_memory_leaks_nothing(void)
         CHECK(n > 1 || status != PS_OK);
         chain_close(&rest);
         lines_free(&rest_out);
-        CHECK_EQ(ps_mem_used(small), 0);
-        ps_mem_release(small);
+        settle(small);
     }
     close_chain(c, mem);
 }

@@ -17,8 +17,7 @@ static void end(void)
 {
     ps_expr_destroy(expr);
     ps_schema_release(input);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void check_field(const ps_schema *schema, int32_t index, const char *name, ps_type_id type,

@@ -1,7 +1,7 @@
 /* test_arena.c -- pieces that never move, never overlap and are freed together. */
 #include "base/arena.h"
 
-#include "check.h"
+#include "account.h"
 #include "random.h"
 
 #define PIECES 3000
@@ -10,10 +10,9 @@ static void pieces_keep_their_place_and_content(void)
 {
     static uint8_t *pieces[PIECES];
     static size_t sizes[PIECES];
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_arena arena;
     rng random = {1};
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_arena_init(&arena, mem);
     for (size_t i = 0; i < PIECES; i++) {
         sizes[i] = (size_t)(rng_once_in(&random, 300) ? rng_below(&random, 3 << 20)
@@ -39,9 +38,8 @@ static void pieces_keep_their_place_and_content(void)
 
 static void small_pieces_share_blocks(void)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_arena arena;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_arena_init(&arena, mem);
     const int64_t before = ps_mem_allocations(mem);
     for (int i = 0; i < 100000; i++) {
@@ -55,9 +53,8 @@ static void small_pieces_share_blocks(void)
 
 static void joining_hands_all_blocks_over(void)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_arena a, b;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_arena_init(&a, mem);
     ps_arena_init(&b, mem);
     ps_arena_join(&a, &b); /* nothing into nothing */
@@ -73,15 +70,13 @@ static void joining_hands_all_blocks_over(void)
     ps_arena_fini(&b);
     CHECK(second[0] == 2);
     ps_arena_fini(&a);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void a_reset_keeps_one_block(void)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_arena arena;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_arena_init(&arena, mem);
     ps_arena_reset(&arena); /* nothing to forget */
     CHECK_EQ(ps_mem_used(mem), 0);
@@ -96,15 +91,13 @@ static void a_reset_keeps_one_block(void)
     }
     CHECK(ps_mem_used(mem) > 0);
     ps_arena_fini(&arena);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void text_is_copied_and_terminated(void)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_arena arena;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_arena_init(&arena, mem);
     char source[] = "north and south";
     const char *copy = ps_arena_text(&arena, source, 5);
@@ -115,15 +108,13 @@ static void text_is_copied_and_terminated(void)
     ps_arena_fini(&arena);
     ps_mem_fail_at(mem, 1);
     CHECK(ps_arena_text(&arena, "refused", 7) == NULL);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void a_refusal_leaves_the_arena_as_it_was(void)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_arena arena;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_arena_init(&arena, mem);
     char *held = ps_arena_alloc(&arena, 8);
     memcpy(held, "present", 8);
@@ -134,8 +125,7 @@ static void a_refusal_leaves_the_arena_as_it_was(void)
     CHECK(ps_arena_alloc(&arena, 1 << 20) != NULL);
     CHECK_STR(held, "present");
     ps_arena_fini(&arena);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 int main(void)

@@ -1,13 +1,12 @@
 /* test_chunks.c -- growth without moving, sizes told, refusals survived. */
 #include "state/chunks.h"
 
-#include "check.h"
+#include "account.h"
 
 static void items_stay_where_they_are(void)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_chunks chunks;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_chunks_init(&chunks, mem, 24);
     CHECK(ps_chunks_reserve(&chunks, 0));
     CHECK_EQ(ps_chunks_bytes(&chunks), 0);
@@ -34,9 +33,8 @@ static void items_stay_where_they_are(void)
 static void refusals_leave_what_was(void)
 {
     for (int64_t n = 1, refused = 1; refused > 0; n++) {
-        ps_mem *mem = NULL;
+        ps_mem *mem = make_account();
         ps_chunks chunks;
-        CHECK_OK(ps_mem_create(0, &mem, NULL));
         ps_chunks_init(&chunks, mem, 8);
         refused = 0;
         ps_mem_fail_at(mem, n);
@@ -53,8 +51,7 @@ static void refusals_leave_what_was(void)
         }
         CHECK(n > 1 || refused == 1);
         ps_chunks_fini(&chunks);
-        CHECK_EQ(ps_mem_used(mem), 0);
-        ps_mem_release(mem);
+        settle(mem);
     }
 }
 

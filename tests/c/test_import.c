@@ -1,28 +1,55 @@
 /* test_import.c -- arrays come in without a copy, keep their producer alive; lies are refused. */
 #include "arrow_make.h"
 
+/* A producer's array on its way in. */
+typedef struct arrival {
+    ps_mem *mem;
+    ps_schema *schema;
+    ArrowArray array;
+    ps_batch *batch;
+} arrival;
+
+static arrival expect(ArrowSchema *arrow)
+{
+    arrival a = {.mem = make_account()};
+    CHECK_OK(ps_schema_import(a.mem, arrow, &a.schema, NULL));
+    return a;
+}
+
+static arrival expect_mix(int64_t rows)
+{
+    ArrowSchema arrow;
+    make_mix_schema(&arrow);
+    arrival a = expect(&arrow);
+    make_mix_array(&a.array, rows, 0);
+    return a;
+}
+
+static void take_in(arrival *a, const bool *wanted)
+{
+    CHECK_OK(ps_batch_import(a->mem, a->schema, &a->array, wanted, &a->batch, NULL));
+    CHECK(a->array.release == NULL);
+}
+
+static void end(arrival *a)
+{
+    ps_batch_release(a->batch);
+    ps_schema_release(a->schema);
+    check_nothing_left(a->mem);
+}
+
 static void import_moves_and_copies_nothing(void)
 {
-    ps_mem *mem = make_account();
-    ArrowSchema arrow;
-    ArrowArray array;
-    ps_schema *schema = NULL;
-    ps_batch *batch = NULL;
-    make_mix_schema(&arrow);
-    make_mix_array(&array, 40, 0);
-    const void *longs = array.children[MIX_I64]->buffers[1];
-    const void *bits = array.children[MIX_I64]->buffers[0];
-    const void *bytes = array.children[MIX_TEXT]->buffers[2];
-    CHECK_OK(ps_schema_import(mem, &arrow, &schema, NULL));
-    CHECK_OK(ps_batch_import(mem, schema, &array, NULL, &batch, NULL));
-    CHECK(array.release == NULL);
-    CHECK_EQ(batch->length, 40);
-    CHECK(batch->columns[MIX_I64].values == longs);
-    CHECK(batch->columns[MIX_I64].validity == bits);
-    CHECK(batch->columns[MIX_TEXT].values == bytes);
-    ps_schema_release(schema);
-    ps_batch_release(batch);
-    check_nothing_left(mem);
+    arrival a = expect_mix(40);
+    const void *longs = a.array.children[MIX_I64]->buffers[1];
+    const void *bits = a.array.children[MIX_I64]->buffers[0];
+    const void *bytes = a.array.children[MIX_TEXT]->buffers[2];
+    take_in(&a, NULL);
+    CHECK_EQ(a.batch->length, 40);
+    CHECK(a.batch->columns[MIX_I64].values == longs);
+    CHECK(a.batch->columns[MIX_I64].validity == bits);
+    CHECK(a.batch->columns[MIX_TEXT].values == bytes);
+    end(&a);
 }
 
 static void offsets_of_parent_and_children_add_up(void)
@@ -55,69 +82,40 @@ static void a_column_outlives_its_batch(void)
 
 static void unwanted_columns_are_not_looked_at(void)
 {
-    ps_mem *mem = make_account();
-    ArrowSchema arrow;
-    ArrowArray array;
-    ps_schema *schema = NULL;
-    ps_batch *batch = NULL;
     bool wanted[MIX_COUNT] = {[MIX_I64] = true};
-    make_mix_schema(&arrow);
-    make_mix_array(&array, 20, 0);
-    array.children[MIX_TEXT]->length = -5;
-    CHECK_OK(ps_schema_import(mem, &arrow, &schema, NULL));
-    CHECK_OK(ps_batch_import(mem, schema, &array, wanted, &batch, NULL));
-    CHECK(batch->columns[MIX_TEXT].owner == NULL && batch->columns[MIX_TEXT].values == NULL);
-    CHECK(batch->columns[MIX_I64].owner != NULL);
-    ps_batch_release(batch);
+    arrival a = expect_mix(20);
+    a.array.children[MIX_TEXT]->length = -5;
+    take_in(&a, wanted);
+    CHECK(a.batch->columns[MIX_TEXT].owner == NULL && a.batch->columns[MIX_TEXT].values == NULL);
+    CHECK(a.batch->columns[MIX_I64].owner != NULL);
+    ps_batch_release(a.batch);
     wanted[MIX_I64] = false;
-    make_mix_array(&array, 20, 0);
-    CHECK_OK(ps_batch_import(mem, schema, &array, wanted, &batch, NULL));
-    CHECK_EQ(batch->length, 20);
-    CHECK(array.release == NULL);
-    ps_batch_release(batch);
-    ps_schema_release(schema);
-    check_nothing_left(mem);
+    make_mix_array(&a.array, 20, 0);
+    take_in(&a, wanted);
+    CHECK_EQ(a.batch->length, 20);
+    end(&a);
 }
 
-/* A batch that is spoilt before it comes in. */
-typedef struct spoilt {
-    ps_mem *mem;
-    ps_schema *schema;
-    ArrowArray array;
-} spoilt;
-
-static spoilt begin_spoilt(void)
+static void check_refused(arrival *a, const char *words)
 {
-    spoilt s = {.mem = make_account()};
-    ArrowSchema arrow;
-    make_mix_schema(&arrow);
-    make_mix_array(&s.array, 20, 0);
-    CHECK_OK(ps_schema_import(s.mem, &arrow, &s.schema, NULL));
-    return s;
-}
-
-static void check_refused(spoilt *s, const char *words)
-{
-    ps_batch *batch = NULL;
     ps_error err;
-    CHECK_EQ(ps_batch_import(s->mem, s->schema, &s->array, NULL, &batch, &err), PS_CORRUPT);
+    CHECK_EQ(ps_batch_import(a->mem, a->schema, &a->array, NULL, &a->batch, &err), PS_CORRUPT);
     if (strstr(err.text, words) == NULL) {
         CHECK_FAIL("\"%s\" does not say \"%s\"", err.text, words);
     }
-    CHECK(s->array.release != NULL); /* still the caller's */
-    s->array.release(&s->array);
-    ps_schema_release(s->schema);
-    check_nothing_left(s->mem);
+    CHECK(a->array.release != NULL); /* still the caller's */
+    a->array.release(&a->array);
+    end(a);
 }
 
 /* spoil: an expression over `array`, the batch, or its `columns`. */
 #define REFUSED(spoil, words)                                                                      \
     do {                                                                                           \
-        spoilt s = begin_spoilt();                                                                 \
-        ArrowArray *const array = &s.array, **const columns = array->children;                     \
+        arrival a = expect_mix(20);                                                                \
+        ArrowArray *const array = &a.array, **const columns = array->children;                     \
         (void)columns;                                                                             \
         spoil;                                                                                     \
-        check_refused(&s, words);                                                                  \
+        check_refused(&a, words);                                                                  \
     } while (0)
 
 static void drop_buffer(ArrowArray *column, int index)
@@ -221,113 +219,85 @@ static void wrong_counts_are_refused(void)
     check_nothing_left(mem);
 }
 
+enum { LARGE = 20000 };
+
+/* One column: `rows` indices 0, 1, ... into a dictionary of that type and far larger, whose buffers
+ * are still to be made. */
+static arrival expect_large_dictionary(const char *format, int64_t rows, int64_t buffers,
+                                       ArrowArray **dictionary)
+{
+    ArrowSchema arrow;
+    make_schema(&arrow, "+s", "", 1);
+    make_schema(arrow.children[0], "i", "d", 0);
+    make_schema_dictionary(arrow.children[0], format);
+    arrival a = expect(&arrow);
+    make_array(&a.array, rows, 1, 1);
+    make_array(a.array.children[0], rows, 2, 0);
+    MAKE_BUFFER(a.array.children[0], 1, (int32_t[]){0, 1, 2, 3});
+    *dictionary = make_array_dictionary(a.array.children[0], LARGE, buffers);
+    return a;
+}
+
+static void check_sizes(const ps_column *column, const int64_t *sizes, int64_t count)
+{
+    static ps_vector_scratch scratch;
+    ps_vector vector;
+    ps_vector_load(column, NULL, 0, count, &scratch, &vector);
+    for (int64_t i = 0; i < count; i++) {
+        CHECK_EQ(((const ps_string *)vector.values)[i].size_bytes, sizes[i]);
+    }
+}
+
 /* Content of a dictionary far larger than the batch is not checked, so reading it must be safe. */
 static void large_dictionaries_are_read_safely(void)
 {
-    ps_mem *mem = make_account();
-    ArrowSchema arrow;
-    ArrowArray array;
-    ps_schema *schema = NULL;
-    ps_batch *batch = NULL;
-    enum { SIZE = 20000 };
-    make_schema(&arrow, "+s", "", 1);
-    make_schema(arrow.children[0], "i", "d", 0);
-    make_schema_dictionary(arrow.children[0], "u");
-    make_array(&array, 3, 1, 1);
-    make_array(array.children[0], 3, 2, 0);
-    MAKE_BUFFER(array.children[0], 1, (int32_t[]){0, 1, 2});
-    ArrowArray *dictionary = make_array_dictionary(array.children[0], SIZE, 3);
-    int32_t *offsets = calloc(SIZE + 1, 4);
-    for (int32_t i = 3; i <= SIZE; i++) {
+    static int32_t offsets[LARGE + 1] = {0, 1000000, 1}; /* row 0 leaves the bytes, row 1 falls */
+    ArrowArray *dictionary;
+    arrival a = expect_large_dictionary("u", 3, 3, &dictionary);
+    for (int32_t i = 3; i <= LARGE; i++) {
         offsets[i] = 4;
     }
-    offsets[1] = 1000000; /* row 0 leaves the bytes, row 1 falls back into them */
-    offsets[2] = 1;
-    make_buffer(dictionary, 1, offsets, (SIZE + 1) * 4);
+    make_buffer(dictionary, 1, offsets, sizeof(offsets));
     make_buffer(dictionary, 2, "abcd", 4);
-    free(offsets);
-    CHECK_OK(ps_schema_import(mem, &arrow, &schema, NULL));
-    CHECK_OK(ps_batch_import(mem, schema, &array, NULL, &batch, NULL));
-    static ps_vector_scratch scratch;
-    ps_vector vector;
-    ps_vector_load(&batch->columns[0], NULL, 0, 3, &scratch, &vector);
-    const ps_string *strings = vector.values;
-    CHECK_EQ(strings[0].size_bytes, 0);
-    CHECK_EQ(strings[1].size_bytes, 0);
-    CHECK_EQ(strings[2].size_bytes, 3);
-    ps_vector_load(batch->columns[0].dictionary, NULL, 0, 3, &scratch, &vector);
-    CHECK_EQ(strings[0].size_bytes, 0);
-    CHECK_EQ(strings[2].size_bytes, 3);
-    CHECK_EQ(ps_column_string(batch->columns[0].dictionary, 0).size_bytes, 0);
-    ps_batch_release(batch);
-    ps_schema_release(schema);
-    check_nothing_left(mem);
+    take_in(&a, NULL);
+    const ps_column *const column = &a.batch->columns[0];
+    check_sizes(column, (int64_t[]){0, 0, 3}, 3);
+    check_sizes(column->dictionary, (int64_t[]){0, 0, 3}, 3);
+    CHECK_EQ(ps_column_string(column->dictionary, 0).size_bytes, 0);
+    end(&a);
 }
 
 static void large_dictionaries_of_views_are_read_safely(void)
 {
-    ps_mem *mem = make_account();
-    ArrowSchema arrow;
-    ArrowArray array;
-    ps_schema *schema = NULL;
-    ps_batch *batch = NULL;
-    enum { SIZE = 20000 };
-    make_schema(&arrow, "+s", "", 1);
-    make_schema(arrow.children[0], "i", "d", 0);
-    make_schema_dictionary(arrow.children[0], "vu");
-    make_array(&array, 4, 1, 1);
-    make_array(array.children[0], 4, 2, 0);
-    MAKE_BUFFER(array.children[0], 1, (int32_t[]){0, 1, 2, 3});
-    ArrowArray *dictionary = make_array_dictionary(array.children[0], SIZE, 4);
-    int32_t *views = calloc(SIZE, 16);
-    const int32_t parts[] = {14, 0, 0, 0, 14, 0, 0, 3, 14, 0, 1, 0, -1, 0, 0, 0};
-    memcpy(views, parts, sizeof(parts)); /* good, past the end, no such buffer, negative */
-    make_buffer(dictionary, 1, views, SIZE * 16);
+    /* good, past the end, no such buffer, negative */
+    static const int32_t views[LARGE][4] = {{14, 0, 0, 0}, {14, 0, 0, 3}, {14, 0, 1, 0}, {-1}};
+    ArrowArray *dictionary;
+    arrival a = expect_large_dictionary("vu", 4, 4, &dictionary);
+    make_buffer(dictionary, 1, views, sizeof(views));
     make_buffer(dictionary, 2, "sixteen letters!", 16);
     MAKE_BUFFER(dictionary, 3, (int64_t[]){16});
-    free(views);
-    CHECK_OK(ps_schema_import(mem, &arrow, &schema, NULL));
-    CHECK_OK(ps_batch_import(mem, schema, &array, NULL, &batch, NULL));
-    static ps_vector_scratch scratch;
-    ps_vector vector;
-    ps_vector_load(&batch->columns[0], NULL, 0, 4, &scratch, &vector);
-    const ps_string *strings = vector.values;
-    CHECK_EQ(strings[0].size_bytes, 14);
-    CHECK_EQ(strings[1].size_bytes, 0);
-    CHECK_EQ(strings[2].size_bytes, 0);
-    CHECK_EQ(strings[3].size_bytes, 0);
-    ps_batch_release(batch);
-    ps_schema_release(schema);
-    check_nothing_left(mem);
+    take_in(&a, NULL);
+    check_sizes(&a.batch->columns[0], (int64_t[]){14, 0, 0, 0}, 4);
+    end(&a);
 }
 
 static void refused_memory_leaks_nothing(void)
 {
-    ps_mem *mem = make_account();
-    ArrowSchema arrow;
-    ArrowArray array;
-    ps_schema *schema = NULL;
-    ps_batch *batch = NULL;
-    ps_error err;
-    make_mix_schema(&arrow);
-    CHECK_OK(ps_schema_import(mem, &arrow, &schema, NULL));
-    make_mix_array(&array, 20, 0);
-    const int64_t before = ps_mem_used(mem);
-    for (int64_t n = 1; batch == NULL; n++) {
-        ps_mem_fail_at(mem, n);
-        const ps_status status = ps_batch_import(mem, schema, &array, NULL, &batch, &err);
-        ps_mem_fail_at(mem, 0);
+    arrival a = expect_mix(20);
+    const int64_t before = ps_mem_used(a.mem);
+    for (int64_t n = 1; a.batch == NULL; n++) {
+        ps_mem_fail_at(a.mem, n);
+        const ps_status status = ps_batch_import(a.mem, a.schema, &a.array, NULL, &a.batch, NULL);
+        ps_mem_fail_at(a.mem, 0);
         if (status != PS_OK) {
             CHECK_EQ(status, PS_NO_MEMORY);
-            CHECK_EQ(ps_mem_used(mem), before);
-            CHECK(array.release != NULL);
+            CHECK_EQ(ps_mem_used(a.mem), before);
+            CHECK(a.array.release != NULL);
         } else {
             CHECK_EQ(n, 3); /* two blocks a batch */
         }
     }
-    ps_batch_release(batch);
-    ps_schema_release(schema);
-    check_nothing_left(mem);
+    end(&a);
 }
 
 int main(void)

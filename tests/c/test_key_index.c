@@ -1,7 +1,7 @@
 /* test_key_index.c -- every gid is found again, through doublings, splits, skew and refusals. */
 #include "state/key_index.h"
 
-#include "check.h"
+#include "account.h"
 #include "random.h"
 
 /* Whether the index has exactly one entry for the gid where a probe for its hash looks. */
@@ -21,9 +21,8 @@ static bool found(const ps_key_index *index, uint64_t hash, uint32_t gid)
 
 static void fill(const uint64_t *hashes, uint32_t count)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_key_index index;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_key_index_init(&index, mem);
     for (uint32_t i = 0; i < count; i++) {
         CHECK(ps_key_index_reserve(&index, hashes[i]));
@@ -36,8 +35,7 @@ static void fill(const uint64_t *hashes, uint32_t count)
     CHECK(ps_mem_used(mem) < index.size_bytes + 128 * (1 << index.depth) + 1024);
     ps_key_index_fini(&index);
     CHECK_EQ(index.size_bytes, 0);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static uint64_t *room(uint32_t count)
@@ -75,10 +73,9 @@ static void skewed_hashes_split_deep(void)
 static void a_segment_that_cannot_split_doubles(void)
 {
     const uint32_t count = 600000;
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_key_index index;
     uint64_t *hashes = room(count), walked = 0;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_key_index_init(&index, mem);
     for (uint32_t i = 0; i < count; i++) {
         hashes[i] = ps_hash_u64(i) & ~UINT64_C(0x3fff);
@@ -97,8 +94,7 @@ static void a_segment_that_cannot_split_doubles(void)
     }
     CHECK(walked / count < 4);
     ps_key_index_fini(&index);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
     free(hashes);
 }
 
@@ -113,10 +109,9 @@ static void equal_hashes_share_a_segment(void)
 
 static void load_stays_below_five_eighths(void)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_key_index index;
     uint64_t *hashes = room(300000);
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     ps_key_index_init(&index, mem);
     for (uint32_t i = 0; i < 300000; i++) {
         hashes[i] = ps_hash_u64(i);
@@ -127,8 +122,7 @@ static void load_stays_below_five_eighths(void)
     }
     CHECK(index.depth >= 1); /* it has split */
     ps_key_index_fini(&index);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
     free(hashes);
 }
 
@@ -141,9 +135,8 @@ static void refusals_change_nothing(void)
         hashes[i] = ps_hash_u64(i);
     }
     for (int64_t n = 1, refused = 1; refused > 0; n++) {
-        ps_mem *mem = NULL;
+        ps_mem *mem = make_account();
         ps_key_index index;
-        CHECK_OK(ps_mem_create(0, &mem, NULL));
         ps_key_index_init(&index, mem);
         refused = 0;
         ps_mem_fail_at(mem, n);
@@ -162,8 +155,7 @@ static void refusals_change_nothing(void)
         }
         CHECK(refused <= 1 && (n > 1 || refused == 1));
         ps_key_index_fini(&index);
-        CHECK_EQ(ps_mem_used(mem), 0);
-        ps_mem_release(mem);
+        settle(mem);
     }
     free(hashes);
 }

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "check.h"
+#include "account.h"
 #include "random.h"
 
 #define KEYS_MAX 60000
@@ -417,13 +417,12 @@ static void swept_bytes_are_given_back(void)
 static void millions_of_sparse_keys(void)
 {
     enum { KEYS = 2000000 };
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_keymap *map = NULL;
     const ps_type type = {.id = PS_TYPE_INT64, .width = 8};
     uint64_t words[PS_CHUNK_ROWS];
     uint32_t gids[PS_CHUNK_ROWS];
     const ps_vector vector = {.kind = PS_CLASS_I64, .values = words};
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     CHECK_OK(ps_keymap_create(mem, &type, 1, &map, NULL));
     for (int round = 0; round < 2; round++) {
         for (int64_t at = 0; at < KEYS; at += 1000) {
@@ -439,8 +438,7 @@ static void millions_of_sparse_keys(void)
     CHECK_EQ(ps_keymap_live(map), KEYS);
     CHECK(ps_keymap_bytes(map) < (int64_t)KEYS * 28); /* 8 of key, up to 16 of index and slack */
     ps_keymap_destroy(map);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void compact_keys_cost_twelve_bytes(void)
@@ -525,11 +523,10 @@ static void refused_sweeps_keep_the_living(void)
 
 static void too_many_columns_are_refused(void)
 {
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     ps_keymap *map = NULL;
     ps_error err = {0};
     ps_type types[17];
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     for (int i = 0; i < 17; i++) {
         types[i] = (ps_type){.id = PS_TYPE_INT64, .width = 8};
     }

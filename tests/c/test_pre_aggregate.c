@@ -73,8 +73,7 @@ static void inexact_aggregates_forbid_it(void)
         int32_t first;
     } CASES[] = {{SET(LAST_ONE), 2}, {SET(MEAN_OF_INTS), 0}, {SET(TEXT), 1},     {SET(FLOATS), 1},
                  {SET(COUNTS), -1},  {SET(EXACT), -1},       {SET(EXTREMES), -1}};
-    ps_mem *mem = NULL;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
+    ps_mem *mem = make_account();
     ps_schema *input = event_schema(mem);
     ps_expr *expr = column_nodes(mem);
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
@@ -87,8 +86,7 @@ static void inexact_aggregates_forbid_it(void)
     }
     ps_expr_destroy(expr);
     ps_schema_release(input);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 typedef struct counter {
@@ -120,8 +118,7 @@ static ps_status reduce(ps_pre_aggregate *pre, ps_mem *mem, ps_schema *input, in
 /* An overflow hands out nothing, and is forgotten; so are keys once they are many. */
 static void every_batch_starts_anew(void)
 {
-    ps_mem *mem = NULL;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
+    ps_mem *mem = make_account();
     ps_schema *input = event_schema(mem), *output = NULL;
     ps_expr *expr = column_nodes(mem);
     const job j = make_job(&NO_WINDOW, 0, 1, &MERGED[1]);
@@ -150,8 +147,7 @@ static void every_batch_starts_anew(void)
     ps_schema_release(output);
     ps_expr_destroy(expr);
     ps_schema_release(input);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 /* An input that was idle wakes behind the watermark of the others: totals are late as a whole. */
@@ -160,9 +156,8 @@ static void late_totals_count_their_rows(void)
     const job j = make_job(&SOME_WINDOWS[0], 0, 1, &MERGED[0]);
     const run r = {.shards = 2, .adds_up = true};
     static chain c;
-    ps_mem *mem = NULL;
+    ps_mem *mem = make_account();
     lines out = {0};
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
     CHECK_OK(chain_open(&c, &j, &r, 2, mem, &out, NULL));
     for (int64_t i = 0; i < 100; i++) { /* windows [0, 10) to [40, 50) */
         rows[i] = (event){.k = i % 3, .k_valid = true, .t = i / 2};
@@ -181,8 +176,7 @@ static void late_totals_count_their_rows(void)
     CHECK_EQ(out.late, 60);
     CHECK_EQ(out.count, 6);
     lines_free(&out);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void every_refused_allocation_is_an_error(void)

@@ -102,8 +102,7 @@ static void check_refused(ArrowSchema *arrow, ps_status status, const char *word
     if (strstr(err.text, words) == NULL) {
         CHECK_FAIL("\"%s\" does not say \"%s\"", err.text, words);
     }
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
+    settle(mem);
 }
 
 static void bad_schemas_are_refused(void)

@@ -3,19 +3,6 @@
 
 #include "agg_model.h"
 
-static ps_mem *account(void)
-{
-    ps_mem *mem = NULL;
-    CHECK_OK(ps_mem_create(0, &mem, NULL));
-    return mem;
-}
-
-static void settle(ps_mem *mem)
-{
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
-}
-
 /* Sum and maximum of a float: neither identity is all zeros. */
 static ps_agg_layout *layout_of(ps_mem *mem)
 {
@@ -73,7 +60,7 @@ static void rows_are_identity_until_touched(void)
 {
     enum { GIDS = 30000 };
     static bool marked[2][GIDS];
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_layout *layout = layout_of(mem);
     ps_slice_store store;
     rng random = {1};
@@ -97,7 +84,7 @@ static void rows_are_identity_until_touched(void)
 
 static void chunks_but_the_first_never_move(void)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_layout *layout = layout_of(mem);
     ps_slice_store store;
     ps_slice *slice = NULL;
@@ -118,7 +105,7 @@ static void chunks_but_the_first_never_move(void)
 
 static void a_few_groups_cost_a_few_rows(void)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_layout *layout = layout_of(mem);
     ps_slice_store store;
     ps_slice_store_init(&store, mem, layout);
@@ -137,7 +124,7 @@ static void slices_are_found_in_any_order(void)
 {
     enum { SPAN = 200 };
     bool held[SPAN] = {false};
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_layout *layout = layout_of(mem);
     ps_slice_store store;
     rng random = {2};
@@ -177,7 +164,7 @@ static void slices_are_found_in_any_order(void)
 /* A steady stream of slices allocates no more chunks after the first few. */
 static void retired_chunks_are_used_again(void)
 {
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_layout *layout = layout_of(mem);
     ps_slice_store store;
     int64_t steady = 0;
@@ -203,7 +190,7 @@ static void retired_chunks_are_used_again(void)
 static void recycled_rows_are_clean(void)
 {
     static bool none[10000];
-    ps_mem *mem = account();
+    ps_mem *mem = make_account();
     ps_agg_layout *layout = layout_of(mem);
     ps_slice_store store;
     ps_slice *slice = NULL;
@@ -236,7 +223,7 @@ static void refused_memory_leaks_nothing(void)
 {
     ps_status status = PS_NO_MEMORY;
     for (int64_t n = 1; status != PS_OK; n++) {
-        ps_mem *mem = account();
+        ps_mem *mem = make_account();
         ps_agg_layout *layout = layout_of(mem);
         ps_slice_store store;
         ps_slice_store_init(&store, mem, layout);
