@@ -433,4 +433,31 @@ static inline ps_status chain_restore(chain *c, const states *from, ps_error *er
     return PS_OK;
 }
 
+/* ---- by hand, on one shard ---- */
+
+static const run ONE_SHARD = {.shards = 1};
+
+static inline chain *open_chain(const job *j, const run *r, ps_mem *mem, lines *out)
+{
+    static chain c;
+    *out = (lines){0};
+    CHECK_OK(chain_open(&c, j, r, 1, mem, out, NULL));
+    return &c;
+}
+
+static inline void close_chain(chain *c, ps_mem *mem)
+{
+    lines *out = c->out;
+    chain_close(c);
+    lines_free(out);
+    settle(mem);
+}
+
+/* A barrier, and all of its state. */
+static inline void stop(chain *c)
+{
+    CHECK_OK(chain_barrier(c, true, NULL));
+    CHECK_OK(chain_copy(c, NULL));
+}
+
 #endif

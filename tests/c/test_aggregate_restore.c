@@ -5,30 +5,6 @@
 
 static event rows[ROWS];
 
-static const run ONE_SHARD = {.shards = 1};
-
-static chain *open_chain(const job *j, const run *r, ps_mem *mem, lines *out)
-{
-    static chain c;
-    *out = (lines){0};
-    CHECK_OK(chain_open(&c, j, r, 1, mem, out, NULL));
-    return &c;
-}
-
-static void close_chain(chain *c, ps_mem *mem)
-{
-    lines *out = c->out;
-    chain_close(c);
-    lines_free(out);
-    settle(mem);
-}
-
-static void stop(chain *c)
-{
-    CHECK_OK(chain_barrier(c, true, NULL));
-    CHECK_OK(chain_copy(c, NULL));
-}
-
 /* The groups batch that `j` writes after one row. */
 static ps_batch *groups_of(const job *j, ps_mem *mem)
 {

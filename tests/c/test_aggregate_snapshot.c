@@ -91,31 +91,6 @@ static void empty_and_finished_states_restore(void)
     }
 }
 
-static const run ONE_SHARD = {.shards = 1};
-
-static chain *open_chain(const job *j, const run *r, ps_mem *mem, lines *out)
-{
-    static chain c;
-    *out = (lines){0};
-    CHECK_OK(chain_open(&c, j, r, 1, mem, out, NULL));
-    return &c;
-}
-
-static void close_chain(chain *c, ps_mem *mem)
-{
-    lines *out = c->out;
-    chain_close(c);
-    lines_free(out);
-    CHECK_EQ(ps_mem_used(mem), 0);
-    ps_mem_release(mem);
-}
-
-static void stop(chain *c)
-{
-    CHECK_OK(chain_barrier(c, true, NULL));
-    CHECK_OK(chain_copy(c, NULL));
-}
-
 /* Stopped after the last watermark: all has left, and restoring brings none of it back. */
 static void what_has_left_does_not_leave_again(void)
 {
