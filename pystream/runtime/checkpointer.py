@@ -267,6 +267,7 @@ class Checkpointer(Actor):
             finished=epoch.finished,
             sink=self._output.sink.name,
         )
+        epoch.writer = None
         for name in epoch.also:
             self._store.savepoint(name)
         with self._naming:

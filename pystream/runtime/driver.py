@@ -400,7 +400,8 @@ class Driver:
         for segment in self.segments:
             segment.close()
         if not left:
-            self._workers = []
+            # These know the driver, as it knows them: a cycle would keep what they hold.
+            self._workers, self.pumps, self._pump_threads = [], [], []
             for segment in self.segments:
                 segment.release()
         return left

@@ -133,6 +133,11 @@ class Feed:
         if self.intake is not None and not self.intake.left:
             self.intake.poller.close()
 
+    def release(self) -> None:
+        """Forget the rows that nobody will take, once the source thread has ended."""
+        if self.intake is not None:
+            self.intake.release()
+
     def failure(self, engine: Engine) -> BaseException | None:
         """What has ended the poller, though rows before it may still wait."""
         if self.intake is None or self.intake.failure is None or self.finished:

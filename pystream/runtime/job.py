@@ -15,6 +15,7 @@ from pystream.connectors.callback import MemorySink
 from pystream.errors import CancelledError, InvalidError
 from pystream.plan.logical import LogicalNode
 from pystream.runtime.checkpointer import Epoch
+from pystream.runtime.frames import forget_locals
 from pystream.runtime.guarantee import guarantee_of, require
 from pystream.runtime.launch import CheckpointOptions, launch
 from pystream.runtime.metrics import Metrics
@@ -115,9 +116,14 @@ class Job:
             raise
         # It holds the run for ever if the run holds this job, by the frames of what is raised here.
         self._watch.detach()
-        if self.error is not None and not isinstance(self.error, CancelledError):
-            raise self.error
-        if self._run.left and self.error is None:
+        self._let_go()
+        error = self.error
+        if error is not None and not isinstance(error, CancelledError):
+            try:
+                raise error
+            finally:
+                del self, error  # or the frame that the error gets here would keep both
+        if self._run.left and error is None:
             warnings.warn(
                 f"job {self.name!r} is over, but its source does not answer: left behind "
                 f"{', '.join(self._run.left)}",
@@ -219,7 +225,15 @@ class Job:
         """
         self._need_owner()
         self._run.cancel()
-        self._run.ended.wait(_CANCEL_S)
+        if self._run.ended.wait(_CANCEL_S):
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """What an ended job's error keeps is let go, once the driving thread is over too."""
+        if self.error is not None:
+            if not self._run.left:
+                self._thread.join()
+            forget_locals(self.error)
 
     def metrics(self) -> Metrics:
         """Rows, bytes, lateness, watermark, rings and memory, in all and per operator."""

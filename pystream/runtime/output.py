@@ -120,6 +120,12 @@ class Output(Actor):
         with self._lock:
             self._calls = deque(call for call in self._calls if call.verb == "abort")
 
+    def release(self) -> None:
+        """Forget what waits, once the sink's thread has ended."""
+        with self._lock:
+            self._calls.clear()
+            self._bytes = self._lists = 0
+
     @property
     def doing(self) -> tuple[str, float]:
         """The call that the sink is in, and for how many seconds; an empty name when in none."""

@@ -96,6 +96,13 @@ class Intake:
             self.on_room()
         return batch, position
 
+    def release(self) -> None:
+        """Forget what waits; nothing puts or takes any more."""
+        self.on_room = None
+        with self._lock:
+            self._waiting.clear()
+            self._bytes = 0
+
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""

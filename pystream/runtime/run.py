@@ -287,6 +287,8 @@ class Run:
         if self.checkpointer is not None:
             self.checkpointer.close()
         writers = self._join_writers()
+        if not writers:
+            self.output.release()
         left = writers + self.driver.close(_PATIENCE_S)
         if not self.ended.is_set():
             self.left = left
@@ -309,6 +311,7 @@ class Run:
                     self.output.drop()
                     left.append(thread.name)
                     break
+        self._threads = []  # they know the run, as it knows them
         return left
 
     def _explain_left(self) -> str:

@@ -218,3 +218,6 @@ class RunningSegment:
     def release(self) -> None:
         """Give the engine's memory back, once its threads have ended; its figures stay."""
         self.engine = cast(Engine, FinishedEngine(self.engine, len(self.spec.inputs)))
+        self._follower = None  # which knows this one too
+        for feed in self.feeds:
+            feed.release()

@@ -27,15 +27,16 @@ def start_thread(
     Python knows it as ``orders-shard-0``; top, py-spy and debuggers as ``ps-orders-s0``.
     """
     suffix = "" if number is None else str(number)
-
-    def named() -> None:
-        name_thread(job, _SHORT.get(role, role) + suffix)
-        body()
-
+    short = _SHORT.get(role, role) + suffix
     name = f"{job}-{role}" if number is None else f"{job}-{role}-{number}"
-    thread = threading.Thread(target=named, name=name, daemon=True)
+    thread = threading.Thread(target=_named, args=(body, job, short), name=name, daemon=True)
     thread.start()
     return thread
+
+
+def _named(body: Callable[[], object], job: str, role: str) -> None:
+    name_thread(job, role)
+    body()
 
 
 @contextlib.contextmanager
