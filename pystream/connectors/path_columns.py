@@ -264,8 +264,11 @@ def _need_value(column: Any, value: Any, name: str, file: str) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    plain = column.cast(value.type)
-    same = pc.is_in(plain, value_set=pa.repeat(value, 1))
+    if pa.types.is_dictionary(column.type):  # those of views cannot be cast as they are
+        plain = column.dictionary.cast(value.type).take(column.indices)
+    else:
+        plain = column.cast(value.type)
+    same = pc.is_in(plain, value_set=pa.repeat(value, 1))  # null is null, and NaN is NaN
     if same.false_count:
         found = plain.filter(pc.invert(same))[0]
         raise SchemaError(

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+from decimal import Decimal
 
 import polars as pl
 import pyarrow as pa
@@ -288,13 +289,42 @@ def test_what_a_file_of_ours_stands_for_does_not_go_with_its_rows(tmp_path):
     assert read(tmp_path / "theirs") == table
 
 
-def test_polars_has_the_columns_in_its_files(tmp_path):
-    frame = pl.DataFrame({"k": ["a", None, ""], "n": [1, 2, 3], "c": [1.5, float("nan"), None]})
-    for columns in ("k", "n", "c", ["c", "k"]):
-        place = tmp_path / str(columns)
-        frame.write_parquet(place, partition_by=columns, mkdir=True)
-        found = pl.DataFrame(ps.read_parquet(place))
-        assert found.sort("n").equals(frame, null_equal=True)
+@pytest.mark.parametrize("kind", ["parquet", "ipc"])
+@pytest.mark.parametrize(
+    ("values", "type"),
+    [
+        (["a", None, ""], pl.String),
+        (["a", "b", None], pl.Categorical),
+        (["a", "b", "a"], pl.Enum(["a", "b"])),
+        ([1.5, float("nan"), None], pl.Float64),
+        ([0.1, 1e30, -0.0], pl.Float32),
+        ([2**64 - 1, 0, None], pl.UInt64),
+        ([True, False, None], pl.Boolean),
+        ([b"a", b"b", None], pl.Binary),
+        ([dt.time(1, 2, 3), None, dt.time(0)], pl.Time),
+        ([Decimal("1.50"), Decimal(2), None], pl.Decimal(10, 2)),
+        (
+            [dt.datetime(2026, 1, 1, 2, 3, 4, 5000), dt.datetime(1969, 1, 1), None],
+            pl.Datetime("ms"),
+        ),
+        (
+            [dt.datetime(2026, 1, 1), dt.datetime(2026, 7, 1), None],
+            pl.Datetime("ns", "Europe/Rome"),
+        ),
+    ],
+)
+def test_polars_has_the_columns_in_its_files(tmp_path, kind, values, type):
+    frame = pl.DataFrame({"n": [1, 2, 3], "k": pl.Series(values, dtype=type, strict=False)})
+    target = pl.PartitionBy(tmp_path / "rows", key="k", include_key=True)
+    if kind == "parquet":
+        frame.lazy().sink_parquet(target, mkdir=True)
+        stream = ps.read_parquet(tmp_path / "rows")
+    else:
+        frame.lazy().sink_ipc(target, mkdir=True)
+        stream = ps.read_ipc(tmp_path / "rows")
+    found = pl.DataFrame(stream).sort("n")
+    assert found["k"].equals(frame["k"].cast(found["k"].dtype), null_equal=True)
+    assert found["n"].equals(frame["n"])
 
 
 def test_a_job_goes_on_in_the_middle_of_a_directory(tmp_path):
