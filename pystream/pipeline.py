@@ -39,6 +39,7 @@ class Pipeline:
         keep_checkpoints: int = 3,
         restore: str | int = "latest",
         allow_dropped_state: bool = False,
+        allow_duplicate_rows: bool = False,
         lease: Duration = "30s",
         guarantee: str | None = None,
     ) -> Job:
@@ -68,6 +69,9 @@ class Pipeline:
             The query no longer has an operator whose state is in the checkpoint, or a source whose
             position is, or the sink that has to finish its epoch, and another in its place: forget
             it.
+        allow_duplicate_rows
+            ``restore`` goes back behind rows that the target has, and it may get them again; else
+            such a start is refused. A target with a ``key`` replaces them, and needs no leave.
         lease
             How long another instance of the job waits when this one has died without a word on
             another machine, or hangs. Renewed each third of it, also while nothing is written.
@@ -87,6 +91,7 @@ class Pipeline:
                 keep=keep_checkpoints,
                 restore=restore,
                 allow_dropped_state=allow_dropped_state,
+                allow_duplicate_rows=allow_duplicate_rows,
                 lease=lease,
             ),
             guarantee=guarantee,

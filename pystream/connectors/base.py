@@ -253,11 +253,14 @@ class Sink(ABC):
     refuses_rewind
         Whether `recover` raises `RewoundError` when the target has a later epoch than it is given.
         An exactly-once sink that cannot tell does not start behind a damaged checkpoint.
+    replaces_rows
+        Rows replace those with the same key, so that one that comes again is there once.
     """
 
     name: str = "sink"
     guarantee: Guarantee = "at-least-once"
     refuses_rewind: bool = False
+    replaces_rows: bool = False
 
     def open(self, schema: Schema, context: SinkContext) -> None:  # noqa: B027
         """Get ready for rows of this schema."""
@@ -266,7 +269,9 @@ class Sink(ABC):
         """Finish ``commit(epoch, token)``, the last one decided, and discard whatever is staged.
 
         Called once after `open`, with epoch 0 and token None when none was decided. The epoch is
-        lower than one that was committed only when the checkpoints after it are damaged or gone.
+        lower than one that was committed only when the checkpoints after it are damaged or gone, or
+        when a person goes back. Where rows may come twice then, it is called again after a
+        `RewoundError`, with the last epoch decided.
         """
 
     @abstractmethod

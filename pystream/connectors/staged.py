@@ -59,6 +59,7 @@ class StagedSink(Sink):
         self.target = target
         self.name = f"{self.verb} {target}"
         self.key = _key_names(key, self.verb)
+        self.replaces_rows = bool(self.key)
         self.job: str | None = None  # None: epochs are not recorded
         self.columns: Columns
         self._opened: Staging | None = None

@@ -50,6 +50,8 @@ class CheckpointOptions:
         How long another instance must wait when this one dies without a word.
     allow_dropped_state
         State of operators that the query no longer has may be forgotten.
+    allow_duplicate_rows
+        The target may get rows again that it has, where ``restore`` goes back behind them.
     instance
         What tells this run's files from those of others; random if None.
     """
@@ -60,6 +62,7 @@ class CheckpointOptions:
     restore: str | int = "latest"
     lease_s: float = 30.0
     allow_dropped_state: bool = False
+    allow_duplicate_rows: bool = False
     instance: str | None = None
 
     @staticmethod
@@ -70,6 +73,7 @@ class CheckpointOptions:
         keep: int,
         restore: str | int,
         allow_dropped_state: bool,
+        allow_duplicate_rows: bool = False,
         lease: Duration = "30s",
     ) -> CheckpointOptions | None:
         """Options as a user gives them; None without a place."""
@@ -93,7 +97,15 @@ class CheckpointOptions:
                 f"lease must be at least {_LEASE_MIN_S:g}s, not {lease!r}: it is renewed between "
                 "pieces of state, each third of its time"
             )
-        return CheckpointOptions(place, every_s, keep, restore, lease_s, allow_dropped_state)
+        return CheckpointOptions(
+            place,
+            every_s,
+            keep,
+            restore,
+            lease_s,
+            allow_dropped_state,
+            allow_duplicate_rows,
+        )
 
 
 def launch(
@@ -165,7 +177,13 @@ def _with_checkpoints(
     undo.callback(driver.close)
     driver.limit_budget(_BUDGET_ROWS)
     output = Output(sink, driver.wake)
-    open_sink(output, SinkContext(name, storage), start, allow_dropped=options.allow_dropped_state)
+    open_sink(
+        output,
+        SinkContext(name, storage),
+        start,
+        allow_dropped=options.allow_dropped_state,
+        allow_duplicates=options.allow_duplicate_rows,
+    )
     checkpointer = Checkpointer(
         store,
         lease,

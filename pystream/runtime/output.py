@@ -65,10 +65,12 @@ class Output(Actor):
         token: Any,
         *,
         may_forget: bool = False,
+        ahead: tuple[int, Any] | None = None,
     ) -> None:
         """Open the sink where the last decided epoch left it. In the caller's thread.
 
-        may_forget: a token that is not of this sink may be left alone.
+        may_forget: a token that is not of this sink may be left alone. ahead: where to open it
+        if the target has later epochs than the one given, as their rows may come twice; None: not.
         """
         try:
             with _naming(self.sink):
@@ -76,7 +78,9 @@ class Output(Actor):
                 try:
                     self.sink.recover(epoch, token)
                 except RewoundError:
-                    raise
+                    if ahead is None:
+                        raise
+                    self.sink.recover(*ahead)
                 except Exception:
                     if not may_forget:
                         raise

@@ -4,14 +4,16 @@ Damage inside a state file shows only while it is read, so the state goes into a
 thrown away when that happens, and the checkpoint before gets its turn with a new one.
 
 Going back behind an epoch whose output is in the target already would bring its rows twice. Whether
-it is there is known to the target alone, so the sink decides: see `open_sink`.
+it is there is known to the target alone, so the sink decides: see `open_sink`. That holds for a
+checkpoint that a person has chosen, too: ``restore=`` stands in a program, and whoever starts that
+again after a crash, a supervisor mostly, does not know that it would double the output each time.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pystream.checkpoint import (
@@ -33,13 +35,33 @@ Make = Callable[[], Driver]
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What was asked for instead of the newest checkpoint.
+
+    Attributes
+    ----------
+    restore
+        As it was given.
+    epoch, token, sink
+        Behind which epoch rows come again: 0 for all of them. As in `Beginning`.
+    """
+
+    restore: str | int
+    epoch: int = 0
+    token: Any = None
+    sink: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Beginning:
     """A driver that has its state, and what its sink must know.
 
     Attributes
     ----------
     epoch, token, sink
-        The last epoch that the sink is to finish, and the name of the sink that prepared it.
+        The last epoch that was decided, what its sink answered, and the name of that sink.
+    choice
+        Where the run begins, if that is not behind the last epoch.
     over
         The input had ended: there is nothing to do.
     passed_over
@@ -52,6 +74,7 @@ class Beginning:
     sink: str | None
     over: bool
     passed_over: tuple[str, ...] = ()
+    choice: Choice | None = None
 
 
 def begin(
@@ -77,13 +100,20 @@ def begin(
     if restore == "latest":
         return _newest(store, make, allow_dropped)
     chosen = None if restore == "none" else _chosen(store, restore)
-    decided = store.newest_manifest()  # a person decided that rows since the chosen one come again
+    decided = store.newest_manifest()  # the numbers of epochs go on behind it
     try:
         driver = _restored(chosen, make, allow_dropped)
     except DamagedError as error:
         raise _refuse(store, restore, error) from error
     over = chosen is not None and chosen.finished
-    return _beginning(driver, decided, over)
+    choice = None if over else _choice(restore, chosen)
+    return replace(_beginning(driver, decided, over), choice=choice)
+
+
+def _choice(restore: str | int, chosen: Checkpoint | None) -> Choice:
+    if chosen is None:
+        return Choice(restore)
+    return Choice(restore, chosen.epoch, chosen.sink_token, chosen.sink)
 
 
 def _newest(store: CheckpointStore, make: Make, allow_dropped: bool) -> Beginning:
@@ -177,7 +207,12 @@ def _pieces(checkpoint: Checkpoint, operator: str | None) -> Iterator[Any]:
 
 
 def open_sink(
-    output: Output, context: SinkContext, start: Beginning, *, allow_dropped: bool = False
+    output: Output,
+    context: SinkContext,
+    start: Beginning,
+    *,
+    allow_dropped: bool = False,
+    allow_duplicates: bool = False,
 ) -> None:
     """Open the sink at a beginning, if no row can come twice, and warn of what was passed over.
 
@@ -191,17 +226,25 @@ def open_sink(
         The beginning.
     allow_dropped
         Another sink may go on where the one that wrote the checkpoint may still have to commit.
+    allow_duplicates
+        Rows behind a chosen checkpoint may come twice.
 
     Raises
     ------
     CheckpointError
-        Checkpoints were passed over, and the target has their rows, or cannot tell. Or the sink is
-        another one, and cannot finish what that of the checkpoint prepared.
+        Checkpoints were passed over, or an earlier one was chosen, and the target has their rows,
+        or cannot tell. Or the sink is another one, and cannot finish what that of the checkpoint
+        prepared.
     """
+    if start.choice is not None:
+        _open_where_chosen(
+            output, context, start, allow_dropped=allow_dropped, allow_duplicates=allow_duplicates
+        )
+        return
     sink, passed_over = output.sink, "; ".join(start.passed_over)
     ways_out = (
         "put an intact copy of the damaged file back, or, if rows may come twice, start with "
-        f"restore={start.epoch}"
+        f"restore={start.epoch}, allow_duplicate_rows=True"
     )
     exactly_once = sink.guarantee == "exactly-once"
     if passed_over and exactly_once and not sink.refuses_rewind:
@@ -228,13 +271,65 @@ def open_sink(
         )
 
 
+def _open_where_chosen(
+    output: Output,
+    context: SinkContext,
+    start: Beginning,
+    *,
+    allow_dropped: bool,
+    allow_duplicates: bool,
+) -> None:
+    """Open the sink behind the epoch that was chosen, if the target has no rows of later ones.
+
+    What the last epoch prepared is not committed then, for its rows come again. It is committed
+    where the target has later rows, which may come twice, and by a sink that cannot compare.
+    """
+    sink, choice = output.sink, start.choice
+    assert choice is not None
+    if not sink.refuses_rewind:
+        _open_where_it_was(output, context, start, allow_dropped)
+        if (
+            sink.guarantee == "exactly-once"
+            and start.epoch > choice.epoch
+            and not sink.replaces_rows
+        ):
+            warnings.warn(
+                f"restore={choice.restore!r}: {sink.name} does not tell whether it has rows behind "
+                f"epoch {choice.epoch} (refuses_rewind), and they come again",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return
+    chosen = replace(start, epoch=choice.epoch, token=choice.token, sink=choice.sink)
+    ahead = None
+    if allow_duplicates or sink.replaces_rows:
+        ahead = start.epoch, start.token if start.sink in (None, sink.name) else None
+    try:
+        _open_where_it_was(output, context, chosen, allow_dropped, ahead)
+    except RewoundError as error:
+        if ahead is not None or error.recorded > start.epoch:
+            raise  # the numbers of the epochs to come are taken
+        again = f"those behind epoch {choice.epoch}" if choice.epoch else "all of them"
+        raise CheckpointError(
+            f"restore={choice.restore!r} would bring rows twice: {sink.name} has those of job "
+            f"{context.job!r} up to epoch {error.recorded}, and {again} would come again. Leave "
+            f"restore out to go on behind epoch {start.epoch}, or write to another target or an "
+            "empty one, or start with allow_duplicate_rows=True if it may have them twice or has "
+            "lost them"
+        ) from error
+
+
 def _open_where_it_was(
-    output: Output, context: SinkContext, start: Beginning, allow_dropped: bool
+    output: Output,
+    context: SinkContext,
+    start: Beginning,
+    allow_dropped: bool,
+    ahead: tuple[int, Any] | None = None,
 ) -> None:
     """Open the sink with its own token; with that of another one only if it can make use of it.
 
     A directory or a table that was moved has another name and knows its token. One that never looks
-    at tokens would lose rows in silence.
+    at tokens would lose rows in silence. ahead: see `Output.open`.
     """
     sink = output.sink
     another = start.token is not None and start.sink not in (None, sink.name)
@@ -249,6 +344,7 @@ def _open_where_it_was(
             start.epoch,
             token,
             may_forget=another and allow_dropped,
+            ahead=ahead,
         )
     except RewoundError:
         raise
