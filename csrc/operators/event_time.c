@@ -2,6 +2,8 @@
  * it. */
 #include "operators/event_time.h"
 
+#include <stdio.h>
+
 #include "arrow/vector.h"
 #include "operators/snapshot_row.h"
 #include "window/edges.h"
@@ -13,23 +15,63 @@ static const char *const STATE_NAMES[STATE_COLUMNS] = {"largest_event_time", "ah
 
 typedef struct event_time {
     ps_operator op;
-    int32_t column;
+    ps_event_time_args args;
     ps_watermark mark;
     int64_t emitted; /* last watermark passed on */
 } event_time;
 
-static ps_status null_time(const event_time *self, ps_error *err)
+/* How many rows of the batch, which the counters have already, come before its first null. */
+static int64_t rows_before_null(const ps_column *column, const ps_selection *selection,
+                                int64_t count)
 {
+    int64_t i = 0;
+    while (i < count &&
+           ps_column_is_valid(column, selection == NULL ? i : (int64_t)selection->rows[i])) {
+        i++;
+    }
+    return i;
+}
+
+/* "'orders', 'returns' together" */
+static void name_sources(const ps_event_time_args *args, char *text, size_t size)
+{
+    if (args->source_count == 0) {
+        snprintf(text, size, "its input");
+        return;
+    }
+    size_t used = 0;
+    for (int32_t i = 0; i < args->source_count && i < PS_EVENT_TIME_SOURCES && used < size; i++) {
+        const char *const between = i == 0 ? "" : ", ";
+        used += (size_t)snprintf(&text[used], size - used, "%s'%s'", between, args->sources[i]);
+    }
+    if (args->source_count > 1 && used < size) {
+        const bool more = args->source_count > PS_EVENT_TIME_SOURCES;
+        snprintf(&text[used], size - used, "%s together", more ? ", ..." : "");
+    }
+}
+
+static ps_status null_time(const event_time *self, const ps_batch *batch,
+                           const ps_selection *selection, ps_error *err)
+{
+    const ps_event_time_args *const args = &self->args;
+    const int64_t count = selection == NULL ? batch->length : selection->count;
+    const int64_t before = ps_stat_get(&self->op.stats.rows_in) - count +
+                           rows_before_null(&batch->columns[args->column], selection, count);
+    const char *const name = self->op.input->fields[args->column].name;
+    char sources[160];
+    name_sources(args, sources, sizeof(sources));
     return ps_fail(err, PS_INVALID,
-                   "event-time column '%s' has a null: filter it out before with_event_time, or "
-                   "fill it",
-                   self->op.input->fields[self->column].name);
+                   "event-time column '%s' has a null: row %lld of what %s %s%s (from 0, since "
+                   "this run began). Filter such rows out before with_event_time, "
+                   ".filter(col(\"%s\").is_not_null()), or fill them",
+                   name, (long long)before, sources, args->source_count > 1 ? "give" : "gives",
+                   args->filtered ? " and filters let through" : "", name);
 }
 
 static ps_status time_out_of_range(const event_time *self, int64_t time, ps_error *err)
 {
     return ps_fail(err, PS_INVALID, "event-time column '%s' holds %lld, which is out of range",
-                   self->op.input->fields[self->column].name, (long long)time);
+                   self->op.input->fields[self->args.column].name, (long long)time);
 }
 
 /* One array of the watermark before each row of the physical batch; rows outside the selection get
@@ -43,7 +85,7 @@ static ps_status trace_rows(event_time *self, const ps_selection *selection, ps_
         return ps_mem_refused(self->op.mem, bytes, "watermarks of late rows", err);
     }
     int64_t *before = (int64_t *)(void *)block->data;
-    const int64_t *times = batch->columns[self->column].values;
+    const int64_t *times = batch->columns[self->args.column].values;
     if (selection == NULL) {
         ps_watermark_trace(&mark, times, batch->length, before);
     } else {
@@ -69,11 +111,11 @@ typedef struct scan {
 static ps_status scan_batch(event_time *self, const ps_batch *batch, const ps_selection *selection,
                             scan *out, ps_error *err)
 {
-    const ps_column *column = &batch->columns[self->column];
+    const ps_column *column = &batch->columns[self->args.column];
     const int64_t count = selection == NULL ? batch->length : selection->count;
     *out = (scan){.in_order = true, .low = INT64_MAX, .high = INT64_MIN};
     if (selection == NULL && ps_column_count_nulls(column) > 0) {
-        return null_time(self, err);
+        return null_time(self, batch, selection, err);
     }
     ps_vector_scratch scratch;
     for (int64_t start = 0; start < count; start += PS_CHUNK_ROWS) {
@@ -82,7 +124,7 @@ static ps_status scan_batch(event_time *self, const ps_batch *batch, const ps_se
         ps_vector_load(column, selection == NULL ? NULL : &selection->rows[start],
                        selection == NULL ? start : 0, rows, &scratch, &times);
         if (times.valid != NULL) {
-            return null_time(self, err);
+            return null_time(self, batch, selection, err);
         }
         int64_t low, high;
         out->in_order &= ps_watermark_scan(&self->mark, times.values, rows, &low, &high);
@@ -202,10 +244,10 @@ static const ps_operator_calls CALLS = {
     .close = close_event_time,
 };
 
-ps_status ps_event_time_create(ps_mem *mem, ps_schema *schema, int32_t column,
-                               int64_t out_of_orderness, int64_t max_future, ps_operator **out,
-                               ps_error *err)
+ps_status ps_event_time_create(ps_mem *mem, ps_schema *schema, const ps_event_time_args *args,
+                               ps_operator **out, ps_error *err)
 {
+    const int32_t column = args->column;
     PS_CHECK(column >= 0 && column < schema->field_count);
     const ps_field *field = &schema->fields[column];
     if (field->type.id != PS_TYPE_TIMESTAMP || field->type.index != 0) {
@@ -214,18 +256,18 @@ ps_status ps_event_time_create(ps_mem *mem, ps_schema *schema, int32_t column,
         return ps_fail(err, PS_TYPE, "event-time column '%s' must be a timestamp, not %s",
                        field->name, text);
     }
-    if (out_of_orderness < 0 || out_of_orderness > PS_TIME_LIMIT / 2) {
+    if (args->out_of_orderness < 0 || args->out_of_orderness > PS_TIME_LIMIT / 2) {
         return ps_fail(err, PS_INVALID, "out_of_orderness must be positive or zero, not %lld",
-                       (long long)out_of_orderness);
+                       (long long)args->out_of_orderness);
     }
     event_time *self = ps_alloc_zeroed(mem, sizeof *self);
     if (self == NULL) {
         return ps_mem_refused(mem, sizeof *self, "an event-time operator", err);
     }
     ps_operator_init(&self->op, &CALLS, mem, schema, schema);
-    self->column = column;
-    self->mark =
-        (ps_watermark){.largest = PS_TIME_MIN, .bound = out_of_orderness, .max_future = max_future};
+    self->args = *args;
+    self->mark = (ps_watermark){
+        .largest = PS_TIME_MIN, .bound = args->out_of_orderness, .max_future = args->max_future};
     self->emitted = PS_TIME_MIN;
     *out = &self->op;
     return PS_OK;

@@ -348,6 +348,42 @@ static ps_status make_sink(builder *b, const ps_plan_node *node, ps_task *task, 
     return PS_OK;
 }
 
+/* The sources of a node's rows; false: something on the way makes rows of its own. */
+static bool find_sources(const ps_plan *plan, const ps_plan_node *node, ps_event_time_args *args)
+{
+    bool found = true;
+    switch (node->kind) {
+    case PS_NODE_SOURCE:
+        if (args->source_count < PS_EVENT_TIME_SOURCES) {
+            args->sources[args->source_count] = node->name;
+        }
+        args->source_count++;
+        return true;
+    case PS_NODE_FILTER: args->filtered = true; break;
+    case PS_NODE_AGGREGATE: return false;
+    case PS_NODE_EVENT_TIME:
+    case PS_NODE_PROJECT:
+    case PS_NODE_UNION:
+    case PS_NODE_SINK: break;
+    }
+    for (int32_t i = 0; i < node->from_count; i++) {
+        found &= find_sources(plan, plan->nodes[node->from[i]], args);
+    }
+    return found;
+}
+
+static ps_status make_event_time(const builder *b, const ps_plan_node *node, ps_schema *input,
+                                 ps_operator **out, ps_error *err)
+{
+    ps_event_time_args args = {.column = node->event_time,
+                               .out_of_orderness = node->out_of_orderness,
+                               .max_future = node->max_future};
+    if (!find_sources(b->plan, node, &args)) {
+        args.source_count = 0;
+    }
+    return ps_event_time_create(b->graph->mem, input, &args, out, err);
+}
+
 static ps_status make_operator(builder *b, const ps_plan_node *node, ps_task *task,
                                int32_t instance, ps_operator **out, ps_error *err)
 {
@@ -356,9 +392,7 @@ static ps_status make_operator(builder *b, const ps_plan_node *node, ps_task *ta
         node->from_count > 0 ? b->plan->nodes[node->from[0]]->schema : node->schema;
     switch (node->kind) {
     case PS_NODE_SOURCE: return ps_source_create(mem, input, out, err);
-    case PS_NODE_EVENT_TIME:
-        return ps_event_time_create(mem, input, node->event_time, node->out_of_orderness,
-                                    node->max_future, out, err);
+    case PS_NODE_EVENT_TIME: return make_event_time(b, node, input, out, err);
     case PS_NODE_FILTER: return make_filter(mem, node, out, err);
     case PS_NODE_PROJECT: return make_project(mem, node, input, out, err);
     case PS_NODE_UNION: return ps_union_create(mem, input, node->from_count, out, err);

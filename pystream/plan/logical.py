@@ -124,7 +124,10 @@ class SourceNode(LogicalNode):
         self._settle(schema, None)
 
     def add(self, plan: Plan, inputs: Sequence[int]) -> int:
-        return plan.source(self.source.name, self.schema.__arrow_c_schema__())
+        name = self.source.name
+        if self.partition is not None and len(self.source.partitions()) > 1:
+            name = f"{name}, partition {self.partition}"
+        return plan.source(name, self.schema.__arrow_c_schema__())
 
 
 @dataclass(frozen=True, eq=False)

@@ -302,7 +302,8 @@ static inline ps_status make_operators(chain *c, ps_error *err)
 {
     ps_aggregate_args args = job_args(c->job, c->expr);
     args.track_changes = c->run->tracks;
-    PS_TRY(ps_event_time_create(c->mem, c->input, T, c->job->bound, 0, &c->times, err));
+    const ps_event_time_args times = {.column = T, .out_of_orderness = c->job->bound};
+    PS_TRY(ps_event_time_create(c->mem, c->input, &times, &c->times, err));
     c->times->id = TIME_ID;
     c->times->next = &c->split.op;
     c->times->snapshot = &c->states.sink;

@@ -12,11 +12,27 @@ typedef struct chain {
     flow_recorder end;
 } chain;
 
+static ps_status create(chain *c, int32_t column, int64_t out_of_orderness, int64_t max_future,
+                        ps_operator **out, ps_error *err)
+{
+    const ps_event_time_args args = {.column = column,
+                                     .out_of_orderness = out_of_orderness,
+                                     .max_future = max_future,
+                                     .sources = {"ticks"},
+                                     .source_count = 1};
+    return ps_event_time_create(c->mem, c->schema, &args, out, err);
+}
+
+static void make(chain *c, int64_t out_of_orderness, int64_t max_future, ps_operator **out)
+{
+    CHECK_OK(create(c, TIME, out_of_orderness, max_future, out, NULL));
+}
+
 static void chain_begin(chain *c, int64_t out_of_orderness)
 {
     c->mem = flow_begin();
     c->schema = flow_ps_schema(c->mem);
-    CHECK_OK(ps_event_time_create(c->mem, c->schema, TIME, out_of_orderness, 0, &c->op, NULL));
+    make(c, out_of_orderness, 0, &c->op);
     flow_recorder_init(&c->end, c->mem, c->schema);
     c->op->next = &c->end.base;
 }
@@ -156,7 +172,7 @@ static void a_restored_watermark_goes_on(void)
 
     ps_operator *second;
     flow_recorder end;
-    CHECK_OK(ps_event_time_create(c.mem, c.schema, TIME, 1000, 0, &second, NULL));
+    make(&c, 1000, 0, &second);
     flow_recorder_init(&end, c.mem, c.schema);
     second->next = &end.base;
     CHECK_OK(second->calls->restore(second, collected.state, NULL));
@@ -177,8 +193,8 @@ static void rows_too_far_ahead_are_counted_and_remembered(void)
     chain_begin(&c, 1000);
     collector collected = {.sink = {collect}};
     ps_operator *guarded, *restored;
-    CHECK_OK(ps_event_time_create(c.mem, c.schema, TIME, 1000, 20000, &guarded, NULL));
-    CHECK_OK(ps_event_time_create(c.mem, c.schema, TIME, 1000, 20000, &restored, NULL));
+    make(&c, 1000, 20000, &guarded);
+    make(&c, 1000, 20000, &restored);
     c.op->calls->close(c.op);
     c.op = guarded;
     guarded->next = restored->next = &c.end.base;
@@ -206,9 +222,9 @@ static void wrong_input_is_named(void)
     chain_begin(&c, 0);
     ps_operator *other;
     ps_error err;
-    CHECK_EQ(ps_event_time_create(c.mem, c.schema, 0, 0, 0, &other, &err), PS_TYPE);
+    CHECK_EQ(create(&c, 0, 0, 0, &other, &err), PS_TYPE);
     CHECK(strstr(err.text, "'key' must be a timestamp") != NULL);
-    CHECK_EQ(ps_event_time_create(c.mem, c.schema, TIME, -1, 0, &other, &err), PS_INVALID);
+    CHECK_EQ(create(&c, TIME, -1, 0, &other, &err), PS_INVALID);
     CHECK(strstr(err.text, "-1") != NULL);
 
     static const uint8_t all_but_one = 0xFB;
@@ -217,8 +233,17 @@ static void wrong_input_is_named(void)
     batch->columns[TIME].null_count = 1;
     const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
     CHECK_EQ(ps_deliver(c.op, &message, &err), PS_INVALID);
-    CHECK(strstr(err.text, "event-time column 'time' has a null") != NULL);
+    CHECK(strstr(err.text, "event-time column 'time' has a null: row 2 of what 'ticks' gives (from "
+                           "0, since this run began). Filter such rows out") != NULL);
     CHECK_STR(err.operator_name, "event_time");
+    ps_selection *some;
+    CHECK_OK(ps_selection_create(c.mem, 2, &some, NULL));
+    some->rows[0] = 1;
+    some->rows[1] = 2;
+    some->count = 2;
+    CHECK_EQ(c.op->calls->on_batch(c.op, batch, some, &err), PS_INVALID);
+    CHECK(strstr(err.text, "row 7 of what") != NULL); /* 8 came, the last 2 of them now */
+    ps_selection_release(some);
     batch->columns[TIME].validity = NULL;
     batch->columns[TIME].null_count = 0;
 

@@ -93,10 +93,54 @@ def test_event_time_that_is_no_timestamp():
 
 def test_event_time_that_is_null():
     stream = ps.read_arrow(TIMES)
-    with pytest.raises(EventTimeError, match="'t' has a null"):
+    with pytest.raises(EventTimeError, match="'t' has a null") as caught:
         stream.with_event_time("t").collect()
+    assert str(caught.value) == (
+        "event-time column 't' has a null: row 1 of what 'arrow' gives (from 0, since this run "
+        "began). Filter such rows out before with_event_time, "
+        '.filter(col("t").is_not_null()), or fill them'
+    )
     kept = stream.filter(col("t").is_not_null()).with_event_time("t")
     assert kept.collect().num_rows == 2
+
+
+TYPES = pa.schema({"t": pa.timestamp("us"), "u": pa.timestamp("us"), "x": pa.int64()})
+NO_ROWS = ps.read_arrow(TYPES.empty_table(), name="none")
+
+
+def passes(batch):
+    return batch
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize(
+    ("change", "row", "text"),
+    [
+        (lambda s: s, 13, "'ticks' gives"),
+        (lambda s: s.select("t", "x", y=col("x") + 1), 13, "'ticks' gives"),
+        (lambda s: s.filter(col("x") > 9), 3, "'ticks' gives and filters let through"),
+        (lambda s: s.with_event_time("u"), 13, "'ticks' gives"),
+        (lambda s: s.union(NO_ROWS), 13, "'ticks', 'none' together give"),
+        (lambda s: s.union(*[NO_ROWS] * 4), 13, "'ticks', 'none', 'none', ... together give"),
+        (lambda s: s.map_batches(passes), 13, "'passes' gives"),
+        (lambda s: s.group_by("x").agg(t=ps.max("t")).select("t"), r"\d+", "its input gives"),
+    ],
+)
+def test_a_null_event_time_names_source_and_row(change, row, text, shards):
+    rows = [{"t": None if n == 13 else n, "u": n, "x": n} for n in range(20)]
+    stream = change(ps.from_generator(lambda: rows, schema=TYPES, name="ticks", batch_rows=7))
+    timed = stream.with_event_time("t").group_by("t").window(ps.tumbling("1us")).agg(n=ps.count())
+    with pytest.raises(EventTimeError, match=rf"'t' has a null: row {row} of what {text} \("):
+        timed.collect(parallelism=shards)
+
+
+def test_a_null_event_time_names_the_partition(tmp_path):
+    with ps.Topic(tmp_path / "t", schema={"t": "timestamp[us]"}, partitions=2) as topic:
+        topic.append([{"t": 1}, {"t": 2}, {"t": None}], partition=1)
+        for follow in (False, True):
+            stream = ps.read_topic(topic, name="ticks", follow=follow).with_event_time("t")
+            with pytest.raises(EventTimeError, match="row 2 of what 'ticks, partition 1' gives"):
+                stream.collect()
 
 
 def test_event_time_bounds():
