@@ -94,6 +94,9 @@ def read_csv(
 ) -> Stream:
     """Rows of CSV files with a header, in sorted path order.
 
+    In columns of text, what is quoted is a value: ``""`` is the empty text, and ``"NA"`` these two
+    letters. In other columns ``""`` is null. In a file of one column a blank line is a null.
+
     Parameters
     ----------
     path
@@ -105,8 +108,8 @@ def read_csv(
     delimiter
         What separates values.
     null_values
-        Texts that mean null, also in columns of text; None for the usual ones, such as an empty
-        value, ``NA`` and ``null``.
+        Texts that mean null, also in columns of text where they are not quoted; None for the usual
+        ones, such as an empty value, ``NA`` and ``null``.
     hive_partitioning, hive_schema
         As for `read_parquet`; `schema` may have the types of such columns too.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import glob
 import io
 import os
@@ -273,16 +274,28 @@ class CsvSource(_FileSource):
             if column not in self._schema.names:
                 raise column_not_found(column, self._schema.names, "read_csv schema")
 
-    def _conversion(self, types: Mapping[str, Any]) -> Any:
+    def _conversion(
+        self,
+        types: Mapping[str, Any],
+        columns: Sequence[str] | None = None,
+        *,
+        quoted_nulls: bool,
+    ) -> Any:
+        """How pyarrow makes values of texts; quoted_nulls: also of those in quotes a null."""
         from pyarrow import csv
 
-        options = csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+        options = csv.ConvertOptions(
+            column_types=types,
+            include_columns=columns,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=quoted_nulls,
+        )
         if self._null_values is not None:
             options.null_values = list(self._null_values)
         return options
 
     def _convert(self, text: str | None, type: Any) -> Any:
-        """As the same text in a file: some are null, some types have more than one form."""
+        """As the same text in quotes in a file: some types have more than one form."""
         import pyarrow as pa
         from pyarrow import csv
 
@@ -292,26 +305,108 @@ class CsvSource(_FileSource):
         table = csv.read_csv(
             io.BytesIO(f"value\n{quoted}\n".encode()),
             parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=self._conversion({"value": type}),
+            convert_options=self._conversion({"value": type}, quoted_nulls=not _is_text(type)),
         )
         return table["value"][0]
 
-    def _open_file(self, file: str, types: Mapping[str, Any]) -> Any:
+    def _open_file(
+        self,
+        file: str,
+        types: Mapping[str, Any],
+        columns: Sequence[str] | None = None,
+        *,
+        quoted_nulls: bool = False,
+        alone: bool = False,
+    ) -> Any:
+        """A pyarrow reader of some columns; alone: the file has but one, whose nulls are blank."""
         from pyarrow import csv
 
-        parse = csv.ParseOptions(delimiter=self._delimiter)
-        conversion = self._conversion(types)
-        return csv.open_csv(file, parse_options=parse, convert_options=conversion)
+        parse = csv.ParseOptions(delimiter=self._delimiter, ignore_empty_lines=not alone)
+        read = csv.ReadOptions(skip_rows=_blank_lines_before(file) if alone else 0)
+        conversion = self._conversion(types, columns, quoted_nulls=quoted_nulls)
+        reader = csv.open_csv(file, read, parse, conversion)
+        if columns is not None or alone or len(reader.schema) > 1:
+            return reader
+        reader.close()
+        return self._open_file(file, types, quoted_nulls=quoted_nulls, alone=True)
 
     def _read_schema(self, file: str) -> Any:
-        with self._open_file(file, self._types) as reader:
-            return reader.schema
+        """The types of the first block; numbers may be quoted, and absent between quotes."""
+        import pyarrow as pa
+
+        with self._open_file(file, self._types, quoted_nulls=True) as reader:
+            schema = reader.schema
+        empty = [field.name for field in schema if pa.types.is_null(field.type)]
+        if not empty:
+            return schema
+        with self._open_file(file, self._types, empty) as reader:
+            quoted = {field.name: field for field in reader.schema}
+        return pa.schema([quoted.get(field.name, field) for field in schema])
 
     def _batches_of(self, file: str, names: list[str], skip: int) -> Iterator[Any]:
+        """Batches in which ``""`` is a value in columns of text, and null in others.
+
+        pyarrow has one rule for all columns. That of texts is tried first, as few files have
+        ``""`` for a number; where one does, its texts and its other columns are read side by side.
+        """
+        import pyarrow as pa
+
         types = {field.name: field.type for field in self._schema}
-        with self._open_file(file, types) as reader:
-            self._need_same(file, reader.schema)
-            yield from self._paths.add_to(_without(skip, reader), names, file, reader.schema)
+        done = skip
+        try:
+            with self._open_file(file, types) as reader:
+                self._need_same(file, reader.schema)
+                rest = _without(skip, reader)
+                for batch in self._paths.add_to(rest, names, file, reader.schema):
+                    done += batch.num_rows
+                    yield batch
+        except pa.ArrowInvalid:
+            yield from self._side_by_side(file, names, types, done)  # what is wrong stays wrong
+
+    def _side_by_side(
+        self, file: str, names: list[str], types: Mapping[str, Any], skip: int
+    ) -> Iterator[Any]:
+        """Batches of two readers, whose columns are cut alike: at blocks of the file."""
+        import pyarrow as pa
+
+        with self._open_file(file, types, quoted_nulls=True) as reader:
+            schema = reader.schema
+        self._need_same(file, schema)
+        texts = [field.name for field in schema if _is_text(field.type)]
+        others = [field.name for field in schema if not _is_text(field.type)]
+
+        def together(readers: Sequence[Any]) -> Iterator[Any]:
+            for parts in zip(*readers, strict=True):
+                found = {name: part.column(name) for part in parts for name in part.schema.names}
+                yield pa.RecordBatch.from_arrays([found[n] for n in schema.names], schema=schema)
+
+        with contextlib.ExitStack() as opened:
+            readers = [
+                opened.enter_context(
+                    self._open_file(
+                        file, types, columns, quoted_nulls=nulls, alone=len(schema) == 1
+                    )
+                )
+                for columns, nulls in ((texts, False), (others, True))
+                if columns
+            ]
+            rest = _without(skip, together(readers))
+            yield from self._paths.add_to(rest, names, file, schema)
+
+
+def _blank_lines_before(file: str) -> int:
+    """How many lines a file has before its header."""
+    with open(file, "rb") as lines:
+        return next((n for n, line in enumerate(lines) if line.strip(b"\r\n")), 0)
+
+
+def _is_text(type: Any) -> bool:
+    import pyarrow as pa
+
+    kind = pa.types
+    plain = type.value_type if kind.is_dictionary(type) else type
+    texts = (kind.is_string, kind.is_large_string, kind.is_string_view)
+    return any(is_kind(plain) for is_kind in (*texts, kind.is_binary, kind.is_large_binary))
 
 
 class IpcSource(_FileSource):

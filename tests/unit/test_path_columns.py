@@ -232,6 +232,8 @@ def test_csv_files_with_the_column_read_it_as_they_do(tmp_path, text):
         )
         assert found == plain
         assert found.num_rows == rows.num_rows
+        if schema is not None:
+            assert found.sort_by("x").to_pydict() == rows.to_pydict()
 
 
 def test_only_columns_of_directories_are_wanted(tmp_path):
