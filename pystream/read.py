@@ -204,7 +204,8 @@ def from_generator(
     ----------
     function
         Called without arguments at every run; answers an iterable of dicts, tuples or record
-        batches.
+        batches. Values are taken as they are: one that its column would have to cut, such as
+        microseconds for ``timestamp[ms]``, is an error.
     schema
         A pyarrow schema, or a mapping of column names to types.
     name

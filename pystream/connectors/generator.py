@@ -248,7 +248,7 @@ class GeneratorPoller(Poller):
         for field, values in zip(self._schema, zip(*rows, strict=True), strict=True):
             try:
                 arrays.append(column_of(values, field.type))
-            except (pa.ArrowException, OverflowError) as failure:
+            except (pa.ArrowException, ValueError, TypeError, OverflowError) as failure:
                 raise InvalidError(f"column {field.name!r} ({field.type}): {failure}") from failure
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
