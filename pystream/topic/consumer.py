@@ -173,12 +173,14 @@ class Consumer:
         except BlockingIOError:
             os.close(descriptor)
             return
-        self._leases[partition] = descriptor
-        committed = self._topic.committed(self.group).get(partition)
-        place = self._start if committed is None else committed
-        self._readers[partition] = self._topic.reader(
-            partition, offset=place, columns=self._columns
-        )
+        try:
+            committed = self._topic.committed(self.group).get(partition)
+            place = self._start if committed is None else committed
+            reader = self._topic.reader(partition, offset=place, columns=self._columns)
+        except BaseException:
+            os.close(descriptor)  # else the next poll would find it owned, by nobody who reads it
+            raise
+        self._leases[partition], self._readers[partition] = descriptor, reader
 
     def _give_up(self, partition: int) -> None:
         self._readers.pop(partition).close()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import pystream as ps
-from pystream.errors import ColumnNotFoundError, InvalidError
+from pystream.errors import ColumnNotFoundError, InvalidError, OffsetError
 
 
 @pytest.fixture
@@ -59,6 +59,16 @@ def test_one_member_has_everything_and_goes_on_where_it_committed(topic):
         assert consumer.poll().batch.schema.names == ["text"]
     with topic.consumer("i", columns=["no"]) as consumer, pytest.raises(ColumnNotFoundError):
         consumer.poll()
+
+
+def test_a_partition_that_cannot_be_read_is_not_left_aside(topic):
+    topic.commit("g", {2: 4_000})
+    with topic.consumer("g") as consumer:
+        for _ in range(2):
+            with pytest.raises(OffsetError, match=r"offset 4000 of partition 2 .* does not exist"):
+                poll_until(lambda: False, consumer)
+        topic.commit("g", {2: 0})
+        poll_until(lambda: consumer.partitions == [0, 1, 2, 3], consumer)
 
 
 def test_members_share_and_take_over(topic):
