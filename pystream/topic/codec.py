@@ -128,9 +128,12 @@ class Codec:
 
     def _range(self, column: pa.Array) -> tuple[int, int]:
         """Least and greatest time, as integers of the column's own unit."""
-        found = pc.min_max(column.cast(pa.int64()) if pa.types.is_temporal(column.type) else column)
-        low, high = found["min"].as_py(), found["max"].as_py()
-        return (0, NO_TIME) if low is None else (low, high)
+        found = pc.min_max(column)
+        if not found["min"].is_valid:
+            return 0, NO_TIME
+        if pa.types.is_temporal(column.type):
+            return found["min"].value, found["max"].value
+        return found["min"].as_py(), found["max"].as_py()
 
     def decode(self, payload: pa.Buffer, columns: Sequence[int] | None) -> pa.RecordBatch:
         """The batch of a payload, over the same memory; columns: numbers of those wanted."""

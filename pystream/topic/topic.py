@@ -415,7 +415,7 @@ class Topic:
             )
         if not isinstance(event_time, int):
             kind = self.schema.field(self._meta.event_time).type
-            event_time = pa.scalar(event_time, kind).cast(pa.int64()).as_py()
+            event_time = pa.scalar(event_time, kind).value
         return find_time(place, event_time, event_time=True)
 
     def __iter__(self) -> Iterator[Any]:

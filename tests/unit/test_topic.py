@@ -310,6 +310,25 @@ def test_reading_from_an_event_time(tmp_path):
         assert reader.offset == 0
 
 
+@pytest.mark.parametrize(
+    ("type", "value"),
+    [
+        (pa.date32(), lambda n: datetime.date(2026, 1, 1) + datetime.timedelta(days=n)),
+        (pa.date64(), lambda n: datetime.date(2026, 1, 1) + datetime.timedelta(days=n)),
+        (pa.timestamp("ns"), lambda n: datetime.datetime(2026, 1, n + 1)),
+        (pa.time32("s"), datetime.time),
+        (pa.uint8(), int),
+    ],
+)
+def test_event_times_of_every_kind(tmp_path, type, value):
+    with ps.Topic(tmp_path / "t", schema={"t": type, "n": int}, event_time="t") as topic:
+        for n in range(9):
+            topic.append([{"t": value(n), "n": n}, {"t": None, "n": n}])
+        topic.append([{"t": None, "n": 9}])
+        for n in range(9):
+            assert topic.reader(0, event_time=value(n)).poll()["n"][0].as_py() == n
+
+
 def test_the_index_is_only_a_hint(tmp_path):
     row = {"text": "x" * 100_000}
     with ps.Topic(tmp_path / "t", schema={"text": str}) as topic:
