@@ -189,11 +189,14 @@ def acquire(
         released=False,
         lock=name,
     )
-    version = _swap(storage, record.encode(), None if found is None else found[1])
-    if version is None:
-        if lock is not None and name is not None:
+    version = None
+    try:
+        version = _swap(storage, record.encode(), None if found is None else found[1])
+    finally:
+        if version is None and lock is not None and name is not None:
             lock.release()
             storage.delete(name)
+    if version is None:
         _lost(storage, clock, job)
     if before is not None and before.lock is not None:
         storage.delete(before.lock)

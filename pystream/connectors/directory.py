@@ -309,10 +309,11 @@ class DirectorySink(Sink):
         self._clear_staging()
 
     def abort(self, error: BaseException) -> None:
-        for part in self._open.values():
-            part.writer.close()
         if self._manifest is None and self._made:
             error.add_note(f"what {self._format.verb} had written so far is in {self._staging}")
+        with contextlib.ExitStack() as all_of_them:  # also when one cannot be ended
+            for part in self._open.values():
+                all_of_them.callback(part.writer.close)
 
 
 def _data_files(directory: Path, suffix: str) -> list[Path]:

@@ -76,8 +76,9 @@ class Staging:
         self._flush()
         if self._file is None:
             return {"epoch": epoch, "rows": 0}
-        piece, self._file = self._file, None
-        return {"epoch": epoch, **piece.close()}
+        described = self._file.close()
+        self._file = None  # before, `discard` takes it away
+        return {"epoch": epoch, **described}
 
     def discard(self) -> None:
         """Forget the current piece."""

@@ -67,8 +67,8 @@ class Metadata:
         """Checked properties of a topic that is to be made; the schema must be given."""
         schema, key, event_time = asked.schema, asked.key or (), asked.event_time
         partitions = 1 if asked.partitions is None else asked.partitions
-        if not 1 <= partitions <= PARTITIONS_MAX:
-            raise InvalidError(f"a topic has 1 to {PARTITIONS_MAX} partitions, not {partitions}")
+        if not isinstance(partitions, int) or not 1 <= partitions <= PARTITIONS_MAX:
+            raise InvalidError(f"a topic has 1 to {PARTITIONS_MAX} partitions, not {partitions!r}")
         if schema is None or len(schema.names) == 0:
             raise InvalidError("a topic's schema wants at least one column")
         if len(set(schema.names)) < len(schema.names):

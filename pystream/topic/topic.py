@@ -4,6 +4,7 @@ machine.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import random
@@ -516,8 +517,9 @@ class Topic:
 def _close(writers: dict[int, PartitionWriter], syncer: Syncer | None) -> None:
     if syncer is not None:
         syncer.stop()
-    for writer in writers.values():
-        writer.close()
+    with contextlib.ExitStack() as all_of_them:  # also when one cannot be synced
+        for writer in writers.values():
+            all_of_them.callback(writer.close)
 
 
 def _policy_changes(

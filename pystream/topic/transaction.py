@@ -86,7 +86,8 @@ class Transaction:
         if recorded > epoch:
             raise TopicError(
                 f"topic {self._topic.path} has the rows of producer {self.producer!r} up to epoch "
-                f"{recorded}, but epoch {epoch} is to be recovered: rows would be there twice"
+                f"{recorded}, but epoch {epoch} is to be recovered: rows would be there twice. Go "
+                "on from the latest epoch, or give the producer another name if both are wanted"
             )
         if token is not None:
             self.commit(epoch, token)
@@ -120,8 +121,8 @@ class Transaction:
         for partition in list(self._waiting):
             self._flush(partition)
         if self._file is not None:
-            file, self._file = self._file, None
-            piece = file.finish(epoch, sync=self._topic.syncs)
+            piece = self._file.finish(epoch, sync=self._topic.syncs)
+            self._file = None  # before, `close` discards it
             self._pending.append({"epoch": epoch, **piece})
         return {"pieces": list(self._pending)}
 

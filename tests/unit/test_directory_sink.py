@@ -215,6 +215,25 @@ def test_a_failed_run_says_where_its_rows_are(tmp_path):
     assert files(tmp_path) == ["part-0.parquet"]
 
 
+def test_one_file_that_cannot_be_ended_does_not_keep_the_others_from_it(tmp_path):
+    made = opened(sink(tmp_path, "shop"), ROWS.schema, tmp_path, checkpoints=False)
+    made.recover(0, None)
+    write(made, ROWS)
+    broken, whole = (part.writer for part in made._open.values())
+    broken._writer.close()
+    broken._writer = None
+
+    def failing():
+        raise SinkError("the disk is gone")
+
+    broken.close = failing
+    error = ValueError("first")
+    with pytest.raises(SinkError, match="the disk is gone"):
+        made.abort(error)
+    assert error.__notes__ == [f"what write_parquet had written so far is in {made._staging}"]
+    assert pq.read_table(whole.path)["n"].to_pylist() == [2]
+
+
 def test_a_torn_line_is_not_there(tmp_path):
     made = started(tmp_path)
     commit(made, 1, ROWS)

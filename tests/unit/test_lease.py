@@ -131,6 +131,16 @@ def test_a_place_that_cannot_be_written(tmp_path):
         store.acquire("first", 10)
 
 
+def test_a_lease_that_cannot_be_taken_leaves_no_lock(tmp_path):
+    class Full(LocalStorage):
+        def create(self, name, data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(CheckpointError, match="No space left"):
+        CheckpointStore(Full(tmp_path), job="orders").acquire("first", 10)
+    assert list((tmp_path / "lease-locks").iterdir()) == []
+
+
 def test_the_lease_of_another_job(make, tmp_path):
     with make().acquire("first", 10):
         pass

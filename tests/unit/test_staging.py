@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 
 import pyarrow as pa
 import pytest
 
 from pystream.connectors.staging import Staging
-from pystream.storage.local import LocalStorage
+from pystream.storage.local import LocalStorage, _LocalOutput
 
 SCHEMA = pa.schema([("n", pa.int64())])
 BATCH = pa.record_batch([pa.array(range(1000), pa.int64())], SCHEMA)
@@ -27,6 +29,19 @@ def test_a_piece_lets_its_buffer_go(tmp_path, end):
         else:
             staging.discard()
     assert pa.total_allocated_bytes() - before < 1 << 20
+
+
+def test_a_piece_that_cannot_be_ended_leaves_no_file(tmp_path, monkeypatch):
+    def full(output):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    staging = Staging(LocalStorage(tmp_path), "out", SCHEMA)
+    staging.write(BATCH)
+    monkeypatch.setattr(_LocalOutput, "close", full)
+    with pytest.raises(OSError, match="No space left"):
+        staging.finish(1)
+    staging.discard()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_discarded_piece_leaves_no_file(tmp_path):

@@ -410,6 +410,7 @@ def test_what_a_topic_is_cannot_change(tmp_path):
     [
         ({"partitions": 0}, "1 to 1024 partitions, not 0"),
         ({"partitions": 2_000}, "not 2000"),
+        ({"partitions": 2.0}, r"1 to 1024 partitions, not 2\.0"),
         ({"compression": "gzip"}, "not 'gzip'"),
         ({"segment_bytes": "-1"}, "segment_bytes"),
         ({"retention_age": "0s"}, "must be positive"),
@@ -742,6 +743,22 @@ def test_the_policy_of_syncing(tmp_path):
                     time.sleep(0.005)
                 assert synced_offset(folder) == 3
         assert synced_offset(folder) == (None if fsync == "never" else 3)
+
+
+def test_one_partition_that_cannot_be_synced_does_not_keep_the_others_from_it(tmp_path):
+    topic = ps.Topic(tmp_path / "t", schema=NUMBERS, partitions=3, fsync="1h")
+    for partition in range(3):
+        topic.append(numbers(1), partition=partition)
+    writer = topic._open_writers[1]
+
+    def broken(segment):
+        raise OSError(5, "Input/output error")
+
+    writer._sync_file = broken
+    with pytest.raises(TopicError, match=r"1 cannot be synced: .*Input/output error"):
+        topic.close()
+    found = [synced_offset(tmp_path / "t" / str(partition)) for partition in range(3)]
+    assert found == [1, None, 1]
 
 
 def test_a_thread_syncs_and_ends(tmp_path):

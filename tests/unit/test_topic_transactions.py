@@ -1,6 +1,7 @@
 """Topic to topic exactly once: epochs staged, committed, done again, and lost in between."""
 
 import datetime
+import errno
 import json
 import os
 import random
@@ -159,6 +160,20 @@ def test_a_staging_file_that_is_lost_or_damaged(topic):
     with pytest.raises(TopicError, match=r"is gone, and partitions .* is lost"):
         topic.transaction("job").recover(1, token)
     assert len(topic) == 0
+
+
+def broken_disk(descriptor):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_an_epoch_that_cannot_be_staged_leaves_no_file(topic, monkeypatch):
+    writer = topic.transaction("job")
+    writer.write(rows(0, 5))
+    monkeypatch.setattr("pystream.topic.transaction.sync_data", broken_disk)
+    with pytest.raises(TopicError, match="Input/output error"):
+        writer.prepare(1)
+    writer.close()
+    assert os.listdir(os.path.join(topic.path, "staging/job")) == []
 
 
 def test_the_state_of_producers_outlives_segments_and_their_retention(tmp_path):
