@@ -65,7 +65,7 @@ class CsvFormat(FileFormat):
     keeps_partition_columns = True
 
     def __init__(self, delimiter: str) -> None:
-        if len(delimiter) != 1:
+        if not isinstance(delimiter, str) or len(delimiter) != 1:
             raise InvalidError(f"write_csv: delimiter must be one character, not {delimiter!r}")
         self._delimiter = delimiter
 

@@ -141,7 +141,10 @@ class Job:
 
         sink = self._run.output.sink
         if not isinstance(sink, MemorySink):
-            raise InvalidError(f"the results of this job go to {sink.name}")
+            raise InvalidError(
+                f"the results of this job go to {sink.name}: read them there, or start the stream "
+                "without a sink"
+            )
         self.wait()
         if self.error is not None:
             raise self.error

@@ -8,8 +8,9 @@ A topic is a directory::
       00000000000000000000.log       a segment, named by the offset of its first row
       00000000000000000000.index     places in it, to find offsets and times without reading it all
       synced                         how far the partition surely survives a loss of power
-    staging/<producer>/<epoch>       output of transactions that is prepared but not committed
-    groups/<name>/...                committed offsets and members: see `pystream.topic.groups`
+    staging/<producer>/<epoch>-...   output of transactions that is prepared but not committed
+    groups/<name>/offsets/...        committed offsets: see `pystream.topic.offsets`
+    groups/<name>/members/, owners/  who reads what: see `pystream.topic.consumer`
 
 Numbers are little-endian. An offset is the number of a row within its partition, from 0.
 

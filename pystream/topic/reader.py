@@ -31,12 +31,6 @@ _CHUNK_MOST = 1 << 22
 _SLEEP_NS = 3_600_000_000_000
 
 
-_CHUNK_LEAST = 1 << 16
-_CHUNK_MOST = 1 << 22
-# A signal ends a sleep in C; between two sleeps Python may run its handlers.
-_SLEEP_NS = 3_600_000_000_000
-
-
 class PartitionReader:
     """Rows of one partition in order. Made by `Topic.reader`; used by one thread at a time.
 

@@ -96,6 +96,8 @@ def test_arguments_of_files(tmp_path):
         ps.read_csv(table, delimiter="ab")
     with pytest.raises(ColumnNotFoundError, match=r"read_csv schema: no column 'aa'; .* 'a'"):
         ps.read_csv(table, schema={"aa": int})
+    with pytest.raises(InvalidError, match="write_csv: delimiter must be one character, not 5"):
+        ps.read_csv(table).write_csv(tmp_path / "o.csv", delimiter=5)
     with pytest.raises(InvalidError, match="write_csv wants a path, not 5"):
         ps.read_csv(table).write_csv(5).run()
 
