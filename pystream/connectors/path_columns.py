@@ -177,7 +177,7 @@ class PathColumns:
     def _compare_with(
         self, name: str, type: Any, texts: Mapping[str | None, str], convert: Convert
     ) -> None:
-        """Values of a column that files have too; none for types that text cannot be cast to."""
+        """Values of a column that files have too; none for types that have no text of their own."""
         import pyarrow as pa
 
         wanted = self._options.types.get(name, type)
@@ -187,6 +187,8 @@ class PathColumns:
                 f"{wanted}: leave it out of hive_schema, and cast it behind the read"
             )
         self._values[name] = {}
+        if isinstance(type, pa.BaseExtensionType) or pa.types.is_binary(plain_type(type)):
+            return  # whoever wrote the directory chose how to spell bytes
         for text, folder in texts.items():
             try:
                 self._values[name][text] = convert(text, plain_type(type))

@@ -4,6 +4,7 @@ import datetime as dt
 import threading
 from decimal import Decimal
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
@@ -327,6 +328,32 @@ def test_polars_has_the_columns_in_its_files(tmp_path, kind, values, type):
     found = pl.DataFrame(stream).sort("n")
     assert found["k"].equals(frame["k"].cast(found["k"].dtype), null_equal=True)
     assert found["n"].equals(frame["n"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        r"'\xFFa'::BLOB",
+        "uuid()",
+        "INTERVAL 1 DAY",
+        "'-2'::HUGEINT",
+        "TIMESTAMPTZ '2026-01-01 01:02:03.5+00'",
+        "TIMESTAMP_NS '2026-01-01 01:02:03.5'",
+        "1e300::DOUBLE",
+        "1.50::DECIMAL(10, 2)",
+        "TIME '01:02:03'",
+        "'x'::ENUM ('x', 'y')",
+        "NULL::DATE",
+    ],
+)
+def test_duckdb_can_have_the_columns_in_its_files(tmp_path, value):
+    query = f"SELECT {value} AS k, 1 AS n"
+    options = "FORMAT parquet, PARTITION_BY (k), WRITE_PARTITION_COLUMNS"
+    with duckdb.connect() as db:
+        db.execute(f"COPY ({query}) TO '{tmp_path / 'rows'}' ({options})")
+    found, plain = (read(tmp_path / "rows", hive_partitioning=p) for p in (None, False))
+    assert found == plain
+    assert found.num_rows == 1
 
 
 def test_a_job_goes_on_in_the_middle_of_a_directory(tmp_path):
