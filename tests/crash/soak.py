@@ -32,9 +32,7 @@ __all__ = ["SoakReport", "main", "soak"]
 
 _RATE = 20_000
 _EVERY = "200ms"
-# A job inside the steady process lives so long. Some 200 of them fill the arenas of malloc and the
-# page pool to what the largest of them needs; the first quarter of half an hour has room for that.
-_JOB_S = (0.5, 3.0)
+_JOB_S = (0.5, 3.0)  # a job inside the steady process lives so long: what each leaves adds up
 _LIFE_S = (2.0, 12.0)  # and so long a process that is killed
 _CHECK_S = 1.0
 _SETTLED_US = 2_000_000  # windows this much older than the newest are whole
