@@ -6,6 +6,26 @@ static size_t builder_bytes(const ps_schema *schema)
     return sizeof(ps_batch_builder) + (size_t)schema->field_count * sizeof(ps_column_builder);
 }
 
+static int64_t row_bytes(const ps_schema *schema, bool *has_texts)
+{
+    int64_t bytes = 0;
+    *has_texts = false;
+    for (int32_t i = 0; i < schema->field_count; i++) {
+        const ps_type *type = &schema->fields[i].type;
+        const bool text = ps_type_is_var(type->id);
+        *has_texts |= text;
+        bytes += text ? (int64_t)sizeof(ps_string) : ps_max_i64(type->width, 1);
+    }
+    return bytes;
+}
+
+int64_t ps_batch_builder_rows(const ps_schema *schema, int64_t rows)
+{
+    bool has_texts;
+    const int64_t bytes = ps_max_i64(row_bytes(schema, &has_texts), 1);
+    return ps_max_i64(ps_min_i64(rows, PS_BATCH_BYTES_MAX / bytes), 1);
+}
+
 ps_status ps_batch_builder_create(ps_mem *mem, ps_schema *schema, int64_t capacity,
                                   ps_batch_builder **out, ps_error *err)
 {
@@ -16,6 +36,7 @@ ps_status ps_batch_builder_create(ps_mem *mem, ps_schema *schema, int64_t capaci
     builder->mem = mem;
     builder->schema = schema;
     builder->capacity = capacity;
+    builder->row_bytes = row_bytes(schema, &builder->has_texts);
     ps_schema_retain(schema);
     *out = builder;
     return PS_OK;
@@ -33,6 +54,45 @@ void ps_batch_builder_destroy(ps_batch_builder *builder)
     const size_t bytes = builder_bytes(builder->schema);
     ps_schema_release(builder->schema);
     ps_free(mem, builder, bytes);
+}
+
+/* ---- room ---- */
+
+void ps_text_sizes_add(const ps_vector *texts, int64_t count, int64_t *sizes)
+{
+    const ps_string *strings = texts->values;
+    for (int64_t i = 0; i < count; i++) {
+        sizes[i] += texts->valid == NULL || texts->valid[i] != 0 ? strings[i].size_bytes : 0;
+    }
+}
+
+int64_t ps_batch_builder_room(const ps_batch_builder *builder)
+{
+    int64_t left = PS_BATCH_BYTES_MAX - builder->length * builder->row_bytes;
+    for (int32_t i = 0; i < builder->schema->field_count; i++) {
+        const ps_writer *writer = builder->columns[i].writer;
+        left -= writer == NULL ? 0 : ps_writer_text_bytes(writer);
+    }
+    return left;
+}
+
+int64_t ps_batch_builder_fit(const ps_batch_builder *builder, const int64_t *text_bytes,
+                             int64_t count)
+{
+    const int64_t room = ps_min_i64(count, builder->capacity - builder->length);
+    if (text_bytes == NULL) {
+        return room;
+    }
+    int64_t left = ps_batch_builder_room(builder);
+    int64_t fit = 0;
+    while (fit < room) {
+        left -= builder->row_bytes + text_bytes[fit];
+        if (left < 0 && builder->length + fit > 0) {
+            break;
+        }
+        fit++;
+    }
+    return fit;
 }
 
 /* ---- constants ---- */

@@ -24,10 +24,15 @@ typedef struct ps_batch_builder {
     ps_mem *mem;
     ps_schema *schema; /* retained */
     int64_t capacity;
-    int64_t length; /* rows appended, kept by the caller through ps_batch_builder_advance */
+    int64_t length;    /* rows appended, kept by the caller through ps_batch_builder_advance */
+    int64_t row_bytes; /* of a row, without those of its texts */
+    bool has_texts;
     ps_column_builder columns[];
 } ps_batch_builder;
 
+/* As many of these rows as PS_BATCH_BYTES_MAX hold without the bytes of their texts, at least one:
+ * the capacity of a batch that leaves when it is full. */
+int64_t ps_batch_builder_rows(const ps_schema *schema, int64_t rows);
 PS_MUST_CHECK ps_status ps_batch_builder_create(ps_mem *mem, ps_schema *schema, int64_t capacity,
                                                 ps_batch_builder **out, ps_error *err);
 void ps_batch_builder_destroy(ps_batch_builder *builder); /* NULL allowed */
@@ -41,6 +46,14 @@ PS_MUST_CHECK ps_status ps_batch_builder_append(ps_batch_builder *builder, int32
 PS_MUST_CHECK ps_status ps_batch_builder_append_constant(ps_batch_builder *builder, int32_t column,
                                                          int64_t value, int64_t count,
                                                          ps_constant *cache, ps_error *err);
+/* Bytes that there is room for within PS_BATCH_BYTES_MAX; below 0 behind a row that was larger. */
+int64_t ps_batch_builder_room(const ps_batch_builder *builder);
+/* How many of the next rows there is room for, in rows and in bytes. text_bytes: of the texts of
+ * each row; NULL: what there is of them fits. An empty batch has room for one row of any size. */
+int64_t ps_batch_builder_fit(const ps_batch_builder *builder, const int64_t *text_bytes,
+                             int64_t count);
+/* Adds the bytes of each text of a column. */
+void ps_text_sizes_add(const ps_vector *texts, int64_t count, int64_t *sizes);
 static inline void ps_batch_builder_advance(ps_batch_builder *builder, int64_t count)
 {
     builder->length += count;

@@ -63,5 +63,7 @@ PS_MUST_CHECK ps_status ps_writer_append(ps_writer *writer, const ps_vector *vec
 /* Hands the column over (column->owner has one reference that the caller must release). */
 PS_MUST_CHECK ps_status ps_writer_finish(ps_writer *taken, ps_column *out, ps_error *err);
 void ps_writer_destroy(ps_writer *writer); /* NULL allowed */
+/* Bytes of the texts appended so far. */
+int64_t ps_writer_text_bytes(const ps_writer *writer);
 
 #endif

@@ -88,6 +88,11 @@ void ps_writer_destroy(ps_writer *writer)
     }
 }
 
+int64_t ps_writer_text_bytes(const ps_writer *writer)
+{
+    return writer->bytes_used;
+}
+
 /* --- validity --------------------------------------------------------------------------------- */
 
 static int64_t count_invalid(const uint8_t *valid, int64_t count)

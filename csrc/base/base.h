@@ -15,6 +15,7 @@
 #define PS_CACHE_LINE 64
 #define PS_CHUNK_ROWS 1024      /* rows an expression or a probe loop works on at once (L1/L2) */
 #define PS_BATCH_ROWS_MAX 65536 /* rows of the largest batch that travels; larger ones are cut */
+#define PS_BATCH_BYTES_MAX (8 << 20) /* of a batch made of results or state, if it has two rows */
 /* Input is cut finer: its columns then stay in L2 from operator to operator, and a window closes
  * before the next but one has grown (W2: 17 MB less state). */
 #define PS_INPUT_ROWS 16384

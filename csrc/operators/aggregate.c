@@ -291,7 +291,6 @@ ps_status ps_aggregate_create(ps_mem *mem, ps_schema *input, ps_schema *output,
     if (!self->windowed && !ps_agg_needs_time(self->layout)) {
         self->time_column = -1;
     }
-    aggregate_size_output(self);
     self->store.tracks = args->track_changes;
     aggregate_open_state(self);
     *out = &self->op;

@@ -5,17 +5,6 @@
 #include "operators/aggregate_state.h"
 
 #define EMIT_ROWS_MIN 1024
-#define EMIT_BYTES_MAX (8 << 20)
-
-void aggregate_size_output(aggregate *self)
-{
-    for (int32_t i = 0; i < self->op.output->field_count; i++) {
-        const ps_type *type = &self->op.output->fields[i].type;
-        const bool text = ps_type_is_var(type->id);
-        self->out_has_texts |= text;
-        self->out_row_bytes += text ? (int64_t)sizeof(ps_string) : ps_max_i64(type->width, 1);
-    }
-}
 
 int64_t aggregate_present(const aggregate *self, const uint8_t *rows, int64_t count,
                           uint32_t first_gid, uint32_t *gids, const uint8_t **found)
@@ -74,21 +63,24 @@ static ps_status ready_output(aggregate *self, ps_error *err)
         return PS_OK;
     }
     int64_t rows = self->keys == NULL ? 1 : ps_keymap_live(self->keys);
-    rows = ps_min_i64(ps_min_i64(rows, PS_BATCH_ROWS_MAX), EMIT_BYTES_MAX / self->out_row_bytes);
-    rows = ps_max_i64(rows, EMIT_ROWS_MIN);
-    self->out_text_bytes = 0;
-    return ps_batch_builder_create(self->op.mem, self->op.output, rows, &self->out, err);
+    rows = ps_max_i64(ps_min_i64(rows, PS_BATCH_ROWS_MAX), EMIT_ROWS_MIN);
+    return ps_batch_builder_create(self->op.mem, self->op.output,
+                                   ps_batch_builder_rows(self->op.output, rows), &self->out, err);
 }
 
-static void add_sizes(const ps_vector *texts, int64_t count, int64_t *sizes)
+void aggregate_key_sizes(const aggregate *self, const uint32_t *gids, int64_t count, int64_t *sizes)
 {
-    const ps_string *strings = texts->values;
-    for (int64_t i = 0; i < count; i++) {
-        sizes[i] += texts->valid == NULL || texts->valid[i] != 0 ? strings[i].size_bytes : 0;
+    ps_vector_scratch scratch;
+    ps_vector vector;
+    for (int32_t k = 0; k < self->key_count; k++) {
+        if (ps_type_is_var(self->op.output->fields[k].type.id)) {
+            ps_keymap_load(self->keys, gids, count, k, &scratch, &vector);
+            ps_text_sizes_add(&vector, count, sizes);
+        }
     }
 }
 
-/* How many of some present groups the batch has room for; an empty one has room for any. */
+/* How many of some present groups the batch has room for. */
 static ps_status count_fitting(aggregate *self, const uint32_t *gids, const uint8_t *const *rows,
                                int64_t count, int64_t *out, ps_error *err)
 {
@@ -97,27 +89,14 @@ static ps_status count_fitting(aggregate *self, const uint32_t *gids, const uint
     int64_t sizes[PS_CHUNK_ROWS] = {0};
     const ps_schema *schema = self->op.output;
     const int32_t first = schema->field_count - self->aggregate_count;
-    for (int32_t k = 0; k < self->key_count; k++) {
-        if (ps_type_is_var(schema->fields[k].type.id)) {
-            ps_keymap_load(self->keys, gids, count, k, &scratch, &vector);
-            add_sizes(&vector, count, sizes);
-        }
-    }
+    aggregate_key_sizes(self, gids, count, sizes);
     for (int32_t i = 0; i < self->aggregate_count; i++) {
         if (ps_type_is_var(schema->fields[first + i].type.id)) {
             PS_TRY(ps_agg_lower(self->layout, i, rows, count, &scratch, &vector, err));
-            add_sizes(&vector, count, sizes);
+            ps_text_sizes_add(&vector, count, sizes);
         }
     }
-    int64_t fit = 0;
-    int64_t left = EMIT_BYTES_MAX - self->out->length * self->out_row_bytes - self->out_text_bytes;
-    while (fit < count &&
-           (left >= self->out_row_bytes + sizes[fit] || (fit == 0 && self->out->length == 0))) {
-        left -= self->out_row_bytes + sizes[fit];
-        self->out_text_bytes += sizes[fit];
-        fit++;
-    }
-    *out = fit;
+    *out = ps_batch_builder_fit(self->out, sizes, count);
     return PS_OK;
 }
 
@@ -132,7 +111,7 @@ static ps_status emit_rows(aggregate *self, const uint8_t *rows, int64_t count, 
     const int64_t present = aggregate_present(self, rows + (size_t)self->row * self->store.stride,
                                               count, first, gids, found);
     int64_t fit = present;
-    if (self->out_has_texts && present > 0) {
+    if (self->out->has_texts && present > 0) {
         PS_TRY(count_fitting(self, gids, found, present, &fit, err));
     }
     if (fit > 0) {

@@ -40,6 +40,7 @@ typedef struct aggregate {
     ps_slice_store store;
     ps_freeze frozen;          /* rows that a barrier left to be written */
     ps_batch_builder *written; /* of them: the batch that is being filled */
+    int64_t read_rows;         /* that the next read may bring */
     ps_schema *state_schema;   /* made at the first freeze */
     ps_panes panes;
     int64_t watermark;   /* every window that ends at or before it has been emitted */
@@ -53,9 +54,6 @@ typedef struct aggregate {
     int64_t window;
     int64_t chunk, row; /* next to emit */
     ps_batch_builder *out;
-    int64_t out_row_bytes;  /* of a result, without its texts */
-    int64_t out_text_bytes; /* in `out` */
-    bool out_has_texts;
     ps_constant window_start, window_end; /* columns that the batches of one window share */
     bool final_done;                      /* the one row of an unwindowed global aggregate is out */
     /* for the metrics */
@@ -90,8 +88,9 @@ PS_MUST_CHECK ps_status aggregate_rows_of_slices(aggregate *self, const int64_t 
                                                  const uint32_t *gids, int64_t count,
                                                  uint8_t **rows, ps_error *err);
 
-/* aggregate_emit.c: at creation: how wide a result is. */
-void aggregate_size_output(aggregate *self);
+/* aggregate_emit.c: adds the bytes of the texts among the keys of some groups. */
+void aggregate_key_sizes(const aggregate *self, const uint32_t *gids, int64_t count,
+                         int64_t *sizes);
 /* One bounded part of the pending emission; and all of it. */
 PS_MUST_CHECK ps_status aggregate_resume(ps_operator *op, bool *more, ps_error *err);
 PS_MUST_CHECK ps_status aggregate_finish_pending(aggregate *self, ps_error *err);

@@ -1,7 +1,7 @@
 /* state_reader.c -- see state_reader.h. */
 #include "runtime/state_reader.h"
 
-/* Pieces of up to 64 Ki rows: the writer has the next one ready, and memory stays small. */
+/* Pieces of up to 64 Ki rows or 8 MiB: the writer has the next one ready, memory stays small. */
 enum { RING_PIECES = 4, RING_ROWS = 4 * PS_BATCH_ROWS_MAX };
 
 static ps_status make_rings(ps_state_reader *reader, ps_task *const *tasks,

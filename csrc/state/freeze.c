@@ -11,6 +11,7 @@
 struct ps_freeze_block {
     ps_freeze_block *next;
     int64_t count, capacity;
+    int64_t read; /* rows before it have been handed out */
     int64_t *slices;
     uint32_t *gids;
     uint8_t *rows;
@@ -81,19 +82,22 @@ static bool log_row(ps_freeze *freeze, const ps_slice *slice, uint32_t gid, cons
            ps_agg_own_strings(freeze->store->layout, copy, &freeze->strings);
 }
 
-static void read_log(ps_freeze *freeze, ps_freeze_rows *out)
+/* No row is logged any more: all slices have been read. */
+static void read_log(ps_freeze *freeze, int64_t most, ps_freeze_rows *out)
 {
     ps_freeze_block *block = freeze->log;
-    freeze->log = block->next;
-    if (freeze->log == NULL) {
-        freeze->last = NULL;
+    const int64_t start = block->read, count = ps_min_i64(most, block->count - start);
+    out->count = count;
+    memcpy(out->gids, block->gids + start, (size_t)count * sizeof *block->gids);
+    memcpy(out->slices, block->slices + start, (size_t)count * sizeof *block->slices);
+    for (int64_t i = 0; i < count; i++) {
+        out->rows[i] = block->rows + (size_t)(start + i) * freeze->store->stride;
     }
-    freeze->spent = block;
-    out->count = block->count;
-    memcpy(out->gids, block->gids, (size_t)block->count * sizeof *block->gids);
-    memcpy(out->slices, block->slices, (size_t)block->count * sizeof *block->slices);
-    for (int64_t i = 0; i < block->count; i++) {
-        out->rows[i] = block->rows + (size_t)i * freeze->store->stride;
+    block->read += count;
+    if (block->read == block->count) {
+        freeze->log = block->next;
+        freeze->last = freeze->log == NULL ? NULL : freeze->last;
+        freeze->spent = block;
     }
 }
 
@@ -267,12 +271,12 @@ static void read_word(const ps_freeze *freeze, ps_slice *slice, int64_t word, ps
 }
 
 /* Reads on in a slice; true when all of it has been read. */
-static bool read_slice(const ps_freeze *freeze, ps_slice *slice, int64_t *search,
+static bool read_slice(const ps_freeze *freeze, ps_slice *slice, int64_t most, int64_t *search,
                        ps_freeze_rows *out)
 {
     const int64_t end = slice->chunk_room * PS_SLICE_ROWS;
     while (slice->read < end) {
-        if (*search == 0 || out->count > PS_CHUNK_ROWS - 64) {
+        if (*search == 0 || out->count > most - PS_FREEZE_READ_MIN) {
             return false;
         }
         --*search;
@@ -286,17 +290,18 @@ static bool read_slice(const ps_freeze *freeze, ps_slice *slice, int64_t *search
     return true;
 }
 
-void ps_freeze_read(ps_freeze *freeze, ps_freeze_rows *out)
+void ps_freeze_read(ps_freeze *freeze, int64_t most, ps_freeze_rows *out)
 {
+    PS_ASSERT(most >= PS_FREEZE_READ_MIN && most <= PS_CHUNK_ROWS);
     out->count = 0;
     if (freeze->spent != NULL) {
         free_block(freeze, freeze->spent);
         freeze->spent = NULL;
     }
     int64_t search = SEARCH_WORDS;
-    while (freeze->next < freeze->count && search > 0 && out->count <= PS_CHUNK_ROWS - 64) {
+    while (freeze->next < freeze->count && search > 0 && out->count <= most - PS_FREEZE_READ_MIN) {
         ps_slice *slice = freeze->slices[freeze->next];
-        if (!read_slice(freeze, slice, &search, out)) {
+        if (!read_slice(freeze, slice, most, &search, out)) {
             return;
         }
         /* The rows of a slice that is about to go must be used before it goes. */
@@ -308,7 +313,7 @@ void ps_freeze_read(ps_freeze *freeze, ps_freeze_rows *out)
     }
     if (freeze->next == freeze->count && out->count == 0) {
         if (freeze->log != NULL) {
-            read_log(freeze, out);
+            read_log(freeze, most, out);
         } else {
             freeze->active = false;
             ps_arena_fini(&freeze->strings);

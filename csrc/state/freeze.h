@@ -22,6 +22,8 @@
 
 #include "state/slice.h"
 
+#define PS_FREEZE_READ_MIN 64 /* rows of a word of marks */
+
 typedef struct ps_freeze_block ps_freeze_block;
 
 typedef struct ps_freeze {
@@ -48,8 +50,9 @@ void ps_freeze_fini(ps_freeze *freeze); /* before the store's */
 /* Freezes every row of the store, or (all = false; tracking) those changed since the last begin.
  * None may be active. */
 PS_MUST_CHECK ps_status ps_freeze_begin(ps_freeze *freeze, bool all, ps_error *err);
-/* The next rows, after a bounded search: count may be 0 although the freeze is still active. */
-void ps_freeze_read(ps_freeze *freeze, ps_freeze_rows *out);
+/* The next rows, at most `most` of them (PS_FREEZE_READ_MIN to PS_CHUNK_ROWS), after a bounded
+ * search: count may be 0 although the freeze is still active. */
+void ps_freeze_read(ps_freeze *freeze, int64_t most, ps_freeze_rows *out);
 
 /* The rows of groups gids[0..count) of a slice are about to change; count <= PS_CHUNK_ROWS. */
 PS_MUST_CHECK ps_status ps_freeze_touch(ps_freeze *freeze, ps_slice *slice, const uint32_t *gids,

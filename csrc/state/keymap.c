@@ -403,3 +403,12 @@ void ps_keymap_load(const ps_keymap *map, const uint32_t *gids, int64_t count, i
     *out = (ps_vector){
         .kind = map->kinds[key], .values = scratch->values, .valid = nulls ? scratch->valid : NULL};
 }
+
+int64_t ps_keymap_text_bytes(const ps_keymap *map, const uint32_t *gids, int64_t count)
+{
+    int64_t bytes = 0;
+    for (int64_t i = 0; !map->by_word && i < count; i++) {
+        bytes += (int64_t)bytes_at(map, gids[i])->size_bytes;
+    }
+    return bytes;
+}

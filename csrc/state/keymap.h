@@ -41,6 +41,8 @@ PS_API int64_t ps_keymap_bytes(const ps_keymap *map);
 /* Column `key` of the keys gids[0..count): count <= PS_CHUNK_ROWS. Strings point into the map. */
 void ps_keymap_load(const ps_keymap *map, const uint32_t *gids, int64_t count, int32_t key,
                     ps_vector_scratch *scratch, ps_vector *out);
+/* A bound on the bytes of the texts in the keys gids[0..count): at most 9 a column above them. */
+int64_t ps_keymap_text_bytes(const ps_keymap *map, const uint32_t *gids, int64_t count);
 /* Forgets every key whose live[gid] is 0 and gives its gid to a later key. O(keys). */
 PS_MUST_CHECK ps_status ps_keymap_sweep(ps_keymap *map, const uint8_t *live, ps_error *err);
 

@@ -1,6 +1,7 @@
 /* test_aggregate_snapshot.c -- stopped anywhere and restored into any number of shards, the answer
  * is that of a run that never stopped. */
 #include "aggregate_kit.h"
+#include "state/freeze.h"
 
 #define ROWS 260
 
@@ -148,6 +149,88 @@ static void large_state_travels_in_several_batches(void)
     close_chain(c, mem);
 }
 
+enum { WIDE_ROWS = 200, WIDE_BYTES = 128 << 10 };
+
+/* Rows whose texts are so many bytes and their number. */
+static ps_batch *wide_batch(const chain *c)
+{
+    static char bytes[WIDE_BYTES + WIDE_ROWS];
+    static cells room;
+    ps_batch_builder *builder = NULL;
+    ps_batch *batch = NULL;
+    CHECK_OK(ps_batch_builder_create(c->side, c->input, WIDE_ROWS, &builder, NULL));
+    for (int32_t column = 0; column < COLUMNS; column++) {
+        static event same[WIDE_ROWS];
+        if (column != S) {
+            append_column(builder, column, same, WIDE_ROWS, &room);
+            continue;
+        }
+        for (int64_t i = 0; i < WIDE_ROWS; i++) {
+            room.texts[i] = (ps_string){.data = bytes, .size_bytes = WIDE_BYTES + i};
+        }
+        const ps_vector vector = {.kind = PS_CLASS_STR, .values = room.texts};
+        CHECK_OK(ps_batch_builder_append(builder, S, &vector, WIDE_ROWS, NULL));
+    }
+    ps_batch_builder_advance(builder, WIDE_ROWS);
+    CHECK_OK(ps_batch_builder_finish(builder, &batch, NULL));
+    return batch;
+}
+
+/* The rows in batches of groups from one on, each text once in all; none is too large. */
+static int64_t check_wide(const states *s, int64_t from, bool *found)
+{
+    int64_t sum = 0;
+    for (int64_t i = from; i < s->count; i++) {
+        const ps_batch *batch = s->held[i].batch;
+        if (ps_schema_find(batch->schema, ".slice") < 0) {
+            continue;
+        }
+        CHECK(ps_batch_size_bytes(batch) <= PS_BATCH_BYTES_MAX);
+        for (int64_t r = 0; r < batch->length; r++) {
+            const int64_t number = ps_column_string(&batch->columns[0], r).size_bytes - WIDE_BYTES;
+            CHECK(number >= 0 && number < WIDE_ROWS && !found[number]);
+            found[number] = true;
+        }
+        sum += batch->length;
+    }
+    return sum;
+}
+
+/* Keys and values of 128 KiB: small batches, and a part of the state is not all of it. That holds
+ * too for rows that have changed since the barrier, which come out of the log. */
+static void wide_rows_travel_in_small_batches(void)
+{
+    static const run TRACKED = {.shards = 1, .tracks = true, .copy_lag = INT64_MAX};
+    static const agg_set EXTREMES = {&TEXTS[1], 2};
+    job j = make_job(&NO_WINDOW, 0, 1, &EXTREMES);
+    j.keys[0] = S;
+    for (int changes = 0; changes < 2; changes++) {
+        bool found[WIDE_ROWS] = {false}, more = true;
+        int64_t rows_out = 0, parts = 0;
+        ps_mem *mem = NULL;
+        lines out;
+        CHECK_OK(ps_mem_create(0, &mem, NULL));
+        chain *c = open_chain(&j, &TRACKED, mem, &out);
+        ps_batch *batch = wide_batch(c);
+        const ps_message message = {.kind = PS_MESSAGE_BATCH, .batch = batch};
+        CHECK_OK(ps_deliver(c->times, &message, NULL));
+        CHECK_OK(chain_barrier(c, true, NULL));
+        if (changes) {
+            CHECK_OK(ps_deliver(c->times, &message, NULL));
+        }
+        ps_batch_release(batch);
+        for (int64_t from = c->states.count; more; from = c->states.count, parts++) {
+            CHECK_OK(ps_operator_copy(c->shard[0], &more, NULL));
+            const int64_t rows_of_part = check_wide(&c->states, from, found);
+            CHECK(rows_of_part <= PS_FREEZE_READ_MIN + PS_BATCH_BYTES_MAX / (3 * WIDE_BYTES));
+            rows_out += rows_of_part;
+        }
+        CHECK_EQ(rows_out, WIDE_ROWS);
+        CHECK(parts >= WIDE_ROWS / PS_FREEZE_READ_MIN);
+        close_chain(c, mem);
+    }
+}
+
 /* Keys die and others come while their rows wait to be written: each row keeps its own key. */
 static void rows_waiting_to_be_written_keep_their_keys(void)
 {
@@ -209,6 +292,7 @@ int main(void)
     RUN(empty_and_finished_states_restore);
     RUN(what_has_left_does_not_leave_again);
     RUN(large_state_travels_in_several_batches);
+    RUN(wide_rows_travel_in_small_batches);
     RUN(rows_waiting_to_be_written_keep_their_keys);
     RUN(nobody_asking_is_no_state);
     return 0;

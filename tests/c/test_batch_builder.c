@@ -135,6 +135,72 @@ static void refused_memory_leaks_nothing(void)
     }
 }
 
+/* ---- room ---- */
+
+static void a_batch_has_room_for_so_many_bytes(void)
+{
+    enum { WIDE = 3 << 20 };
+    static char bytes[WIDE];
+    begin();
+    ps_batch_builder *builder = NULL;
+    const int64_t number = 1;
+    const ps_string text = {.data = bytes, .size_bytes = WIDE};
+    const ps_vector columns[] = {{.kind = PS_CLASS_I64, .values = &number},
+                                 {.kind = PS_CLASS_STR, .values = &text}};
+    CHECK_OK(ps_batch_builder_create(mem, schema, 100, &builder, NULL));
+    CHECK(builder->has_texts);
+    const int64_t row = builder->row_bytes;
+    CHECK_EQ(row, 4 + (int64_t)sizeof(ps_string));
+    const int64_t huge[] = {PS_BATCH_BYTES_MAX + 1, 0}, some[] = {WIDE, WIDE, WIDE - 2 * row, 0};
+    CHECK_EQ(ps_batch_builder_fit(builder, huge, 2), 1); /* the first, whatever it is */
+    CHECK_EQ(ps_batch_builder_fit(builder, some, 4), 2);
+    CHECK_EQ(ps_batch_builder_fit(builder, some, 1), 1);
+    for (int32_t c = 0; c < 2; c++) {
+        CHECK_OK(ps_batch_builder_append(builder, c, &columns[c], 1, NULL));
+    }
+    ps_batch_builder_advance(builder, 1);
+    CHECK_EQ(ps_batch_builder_fit(builder, some, 4), 1);
+    CHECK_EQ(ps_batch_builder_fit(builder, huge, 2), 0);
+    const int64_t exact[] = {PS_BATCH_BYTES_MAX - WIDE - 2 * row, 0};
+    CHECK_EQ(ps_batch_builder_fit(builder, exact, 2), 1);
+    const int64_t small[] = {PS_BATCH_BYTES_MAX - WIDE - 3 * row, 0};
+    CHECK_EQ(ps_batch_builder_fit(builder, small, 2), 2);
+    int64_t none[200] = {0};
+    CHECK_EQ(ps_batch_builder_fit(builder, none, 200), 99); /* the capacity */
+    CHECK_EQ(ps_batch_builder_fit(builder, NULL, 200), 99);
+    CHECK_EQ(ps_batch_builder_room(builder), PS_BATCH_BYTES_MAX - WIDE - row);
+    ps_batch_builder_destroy(builder);
+    end();
+}
+
+static void a_batch_of_numbers_is_bounded_by_its_capacity(void)
+{
+    enum { FIELDS = 3000 };
+    static const ps_type NUMBER = {.id = PS_TYPE_INT64, .width = 8};
+    begin();
+    ps_schema_builder *fields = NULL;
+    ps_schema *wide = NULL;
+    ps_batch_builder *builder = NULL;
+    CHECK_OK(ps_schema_builder_create(mem, FIELDS, &fields, NULL));
+    for (int i = 0; i < FIELDS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i);
+        CHECK_OK(ps_schema_builder_add(fields, name, &NUMBER, NULL, false, NULL));
+    }
+    CHECK_OK(ps_schema_builder_finish(fields, &wide, NULL));
+    const int64_t most = PS_BATCH_BYTES_MAX / (8 * FIELDS);
+    CHECK_EQ(ps_batch_builder_rows(wide, 65536), most);
+    CHECK_EQ(ps_batch_builder_rows(wide, 20), 20);
+    CHECK_EQ(ps_batch_builder_rows(wide, 0), 1);
+    CHECK_OK(ps_batch_builder_create(mem, wide, most, &builder, NULL));
+    CHECK(!builder->has_texts);
+    CHECK_EQ(ps_batch_builder_fit(builder, NULL, 65536), most);
+    CHECK_EQ(ps_batch_builder_fit(builder, NULL, 7), 7);
+    ps_batch_builder_destroy(builder);
+    ps_schema_release(wide);
+    end();
+}
+
 /* ---- constants ---- */
 
 static ps_batch *constant_batch(ps_schema *times, ps_constant *cache, const int64_t *values,
@@ -238,6 +304,8 @@ int main(void)
     RUN(refused_constants_leak_nothing);
     RUN(chunks_become_one_batch);
     RUN(an_empty_batch_is_a_batch);
+    RUN(a_batch_has_room_for_so_many_bytes);
+    RUN(a_batch_of_numbers_is_bounded_by_its_capacity);
     RUN(a_batch_outlives_its_builder_and_schema);
     RUN(refused_memory_leaks_nothing);
     return 0;

@@ -104,10 +104,11 @@ static void freeze(bench *b, bool all)
     }
 }
 
-static void read_part(bench *b)
+static void read_part(bench *b, int64_t most)
 {
     static ps_freeze_rows rows;
-    ps_freeze_read(&b->freeze, &rows);
+    ps_freeze_read(&b->freeze, most, &rows);
+    CHECK(rows.count <= most);
     for (int64_t i = 0; i < rows.count; i++) {
         uint64_t *got = &b->got->rows[rows.slices[i]][rows.gids[i]];
         CHECK_EQ(*got, 0); /* each row once */
@@ -155,7 +156,7 @@ static void rows_are_read_as_they_were(void)
                     retire_some(&b, &random);
                 }
                 for (int64_t n = rng_below(&random, 4); n > 0 && b.freeze.active; n--) {
-                    read_part(&b);
+                    read_part(&b, rng_between(&random, PS_FREEZE_READ_MIN, PS_CHUNK_ROWS));
                 }
             }
             check_read(&b);
@@ -202,7 +203,7 @@ static void strings_are_read_as_they_were(void)
             CHECK_OK(ps_freeze_begin(&b.freeze, true, NULL));
         }
     }
-    ps_freeze_read(&b.freeze, &read);
+    ps_freeze_read(&b.freeze, PS_CHUNK_ROWS, &read);
     CHECK_EQ(read.count, 1);
     ps_vector_scratch scratch;
     ps_vector vector;
@@ -224,7 +225,7 @@ static ps_status use_once(bench *b)
     PS_TRY(touch(b, 1, gids, PS_CHUNK_ROWS));
     PS_TRY(touch(b, 2, gids, PS_CHUNK_ROWS));
     while (b->freeze.active) {
-        read_part(b);
+        read_part(b, PS_CHUNK_ROWS);
     }
     return PS_OK;
 }
@@ -260,7 +261,7 @@ static void an_untracked_store_is_read_at_once(void)
     }
     freeze(&b, true);
     while (b.freeze.active) {
-        read_part(&b);
+        read_part(&b, PS_CHUNK_ROWS);
     }
     check_read(&b);
     CHECK_EQ(slice->mark_words, 0);

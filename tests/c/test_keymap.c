@@ -317,14 +317,21 @@ static void model_check_loads(model *m)
             gids[count++] = (uint32_t)gid;
         }
         if (count == PS_CHUNK_ROWS || (gid == m->peak && count > 0)) {
+            int64_t bytes = 0;
             for (int32_t c = 0; c < m->u->columns; c++) {
                 ps_vector vector;
                 ps_keymap_load(m->map, gids, count, c, &m->scratch, &vector);
                 CHECK_EQ(vector.kind, class_of(m->u, c));
                 for (int64_t i = 0; i < count; i++) {
                     check_cell(m->u, m->owner[gids[i]], c, &vector, i);
+                    bytes += vector.kind == PS_CLASS_STR &&
+                                     (vector.valid == NULL || vector.valid[i] != 0)
+                                 ? ((const ps_string *)vector.values)[i].size_bytes
+                                 : 0;
                 }
             }
+            const int64_t bound = ps_keymap_text_bytes(m->map, gids, count);
+            CHECK(bound >= bytes && bound <= bytes + 9 * m->u->columns * count);
             count = 0;
         }
     }

@@ -312,3 +312,101 @@ def test_an_aggregate_hands_out_fewer_groups_of_many_columns():
     batches = results_of(rows.group_by("k").agg(**sums))
     assert sum(batch.num_rows for batch in batches) == count
     assert len(batches) == 3
+
+
+def state_batches(place):
+    """The batches of groups in all state files, as they are in the files."""
+    files = (pa.ipc.open_file(path) for path in sorted((place / "state").glob("*.arrow")))
+    batches = [file.get_batch(i) for file in files for i in range(file.num_record_batches)]
+    return [batch for batch in batches if ".slice" in batch.schema.names]
+
+
+def groups_after(place, table, query, parallelism):
+    """Groups of a table that is given twice, with a restart from a checkpoint between."""
+    source = Gated(table)
+    found = []
+    with (
+        query(ps.Stream.from_source(source))
+        .for_each(found.append)
+        .start(checkpoint=place, checkpoint_every="1h", name="wide", parallelism=parallelism) as job
+    ):
+        while job.metrics().rows_in < table.num_rows:
+            assert job.wait(0.01) is False
+        job.checkpoint()
+        job.cancel()
+    batches = state_batches(place)
+    source.ends = True
+    query(ps.Stream.from_source(source)).for_each(found.append).start(
+        checkpoint=place, name="wide", parallelism=3 - parallelism
+    ).wait()
+    return batches, pa.Table.from_batches(found)
+
+
+class Gated(Source):
+    """The rows of a table twice, the second time only when told to end."""
+
+    name = "gated"
+    live = True
+    replayable = True
+
+    def __init__(self, table):
+        self.table = table
+        self.ends = False
+
+    def schema(self):
+        return self.table.schema
+
+    def open(self, columns, *, partition="0", position=None):
+        return GatedPoller(self, position or 0)
+
+
+class GatedPoller(Poller):
+    def __init__(self, source, at):
+        self._source, self._at = source, at
+
+    def poll(self, timeout_s):
+        rows = self._source.table.num_rows
+        if self._at == 2 * rows or (self._at == rows and not self._source.ends):
+            self.ended = self._source.ends
+            time.sleep(0 if self.ended else min(timeout_s, 0.002))
+            return None
+        batch = self._source.table.slice(self._at % rows, 7).combine_chunks().to_batches()[0]
+        self._at += batch.num_rows
+        return batch
+
+    def position(self):
+        return self._at
+
+
+@pytest.mark.parametrize("parallelism", [1, 2])
+@pytest.mark.parametrize("keys", [("k",), ("k", "i"), ("i",)], ids=" ".join)
+def test_state_of_wide_groups_is_written_in_small_batches(tmp_path, keys, parallelism):
+    sizes = [*[MIB // 4 + 7 * i for i in range(70)], 0, 5, *[100] * 1500]
+    texts = [f"{i}:" + "x" * size for i, size in enumerate(sizes)]
+    table = pa.table({"k": texts, "i": range(len(texts)), "x": [text[::-1] for text in texts]})
+
+    def query(rows):
+        return rows.group_by(*keys).agg(n=ps.count(), low=ps.min("x"), last=ps.max("x"))
+
+    batches, found = groups_after(tmp_path, table, query, parallelism)
+    assert sum(batch.num_rows for batch in batches) == table.num_rows
+    assert max(batch.nbytes for batch in batches) <= 8 * MIB
+    assert len(batches) <= 12  # full as well as bounded
+    ordered = ps.read_arrow(table).select(*keys, low=ps.col("x"), last=ps.col("x"))
+    wanted = [{**row, "n": 2} for row in ordered.collect().sort_by(keys[0]).to_pylist()]
+    assert found.sort_by(keys[0]).to_pylist() == wanted
+
+
+def test_state_of_many_accumulators_is_written_in_small_batches(tmp_path):
+    count, sums = 12_000, 300
+    table = pa.table({"i": range(count)})
+
+    def query(rows):
+        return rows.group_by("i").agg(**{f"n{j}": ps.sum(ps.col("i") + j) for j in range(sums)})
+
+    batches, found = groups_after(tmp_path, table, query, 1)
+    assert sum(batch.num_rows for batch in batches) == count
+    assert max(batch.nbytes for batch in batches) <= 8 * MIB
+    assert len(batches) == 4
+    found = found.sort_by("i").slice(count - 1).to_pylist()
+    assert found == [{"i": count - 1, **{f"n{j}": 2 * (count - 1 + j) for j in range(sums)}}]
