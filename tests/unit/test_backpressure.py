@@ -76,12 +76,13 @@ class Count(Sink):
         self.rows += batches.num_rows
 
 
-def turn_until_quiet(steps):
+def turn_until_quiet(steps, source):
     """Turn all parts until none of them has done anything for some rounds."""
     idle = 0
     while idle < 5:
         worked = [step() for step in steps()]
         idle = 0 if any(worked) else idle + 1
+        assert source.given < source.batches, "nothing holds up the source"
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=str)
@@ -98,7 +99,7 @@ def test_a_sink_that_takes_nothing_holds_up_the_source(kind):
     )
     parts = [run.turn, *[lambda: run.driver.pumps[0].step(0.0)]]
     run.turn()
-    turn_until_quiet(lambda: parts)
+    turn_until_quiet(lambda: parts, source)
     assert run.output.full
     assert source.given * BATCH_MIB <= 4 * QUEUE_MIB
     assert source.given * BATCH_MIB > 16  # each part holds something
@@ -130,7 +131,7 @@ def test_shards_that_stand_still_hold_up_the_source(kind):
     driver = Driver(stream._node, parallelism=2, memory=Memory(), threaded=False)
     driver.step(0)
     steps = [lambda: driver.step(65_536), lambda: driver.pumps[0].step(0.0)]
-    turn_until_quiet(lambda: steps)
+    turn_until_quiet(lambda: steps, source)
     lines = [m for m in driver.metrics().operators if m.name == "aggregate"]
     for line in lines:
         assert line.ring_max_bytes == 32 * MIB
@@ -149,7 +150,7 @@ def test_a_stage_waits_for_what_is_behind_it():
     driver = Driver(stream._node, parallelism=2, memory=Memory(), threaded=False)
     driver.step(0)
     steps = [lambda: driver.step(65_536), lambda: driver.pumps[0].step(0.0)]
-    turn_until_quiet(lambda: steps)
+    turn_until_quiet(lambda: steps, source)
     assert source.given * BATCH_MIB <= 4 * QUEUE_MIB + 2 * (32 + BATCH_MIB) + BATCH_MIB
     while not driver.done:
         driver.step(65_536)
