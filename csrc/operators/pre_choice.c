@@ -1,8 +1,9 @@
 /* pre_choice.c -- see pre_choice.h. */
 #include "operators/pre_choice.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/env_choice.h"
 
 enum {
     LEAST_ROWS = 4096,  /* of a batch: below it the batches of partials cost more than they save */
@@ -20,19 +21,11 @@ static const char *const MODES[] = {
 
 ps_status ps_pre_mode_wished(ps_pre_mode *mode, ps_error *err)
 {
-    const char *const wish = getenv("PYSTREAM_PREAGGREGATE");
-    *mode = PS_PRE_AUTO;
-    if (wish == NULL || wish[0] == '\0') {
-        return PS_OK;
-    }
-    for (int i = 0; i <= PS_PRE_HALF; i++) {
-        if (strcmp(wish, MODES[i]) == 0) {
-            *mode = (ps_pre_mode)i;
-            return PS_OK;
-        }
-    }
-    return ps_fail(err, PS_INVALID,
-                   "PYSTREAM_PREAGGREGATE is '%s', must be auto, never, always or half", wish);
+    int32_t choice = PS_PRE_AUTO;
+    const ps_status status =
+        ps_env_choice("PYSTREAM_PREAGGREGATE", MODES, PS_PRE_HALF + 1, &choice, err);
+    *mode = (ps_pre_mode)choice;
+    return status;
 }
 
 void ps_pre_choice_init(ps_pre_choice *choice, ps_pre_mode mode, bool *behind, int32_t target_count)

@@ -2,9 +2,9 @@
 #include "runtime/graph.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cores.h"
+#include "base/env_choice.h"
 #include "operators/event_time.h"
 #include "operators/exchange.h"
 #include "operators/filter.h"
@@ -435,18 +435,14 @@ static ps_status build_node(builder *b, int32_t index, ps_error *err)
 /* Who processes the source side: shards too where every core has one. */
 static ps_status choose_turns(ps_graph *graph, ps_error *err)
 {
-    const char *const wish = getenv("PYSTREAM_SOURCE_TURNS");
-    if (wish == NULL || wish[0] == '\0' || strcmp(wish, "auto") == 0) {
-        graph->shares_sources = graph->worker_count >= ps_core_count();
-    } else if (strcmp(wish, "shards") == 0) {
-        graph->shares_sources = true;
-    } else if (strcmp(wish, "driver") == 0) {
-        graph->shares_sources = false;
-    } else {
-        return ps_fail(err, PS_INVALID,
-                       "PYSTREAM_SOURCE_TURNS is '%s', must be auto, driver or shards", wish);
-    }
-    graph->shares_sources = graph->shares_sources && graph->worker_count > 0;
+    enum { AUTO, DRIVER, SHARDS, CHOICES };
+    static const char *const WORDS[CHOICES] = {
+        [AUTO] = "auto", [DRIVER] = "driver", [SHARDS] = "shards"};
+    int32_t choice = AUTO;
+    PS_TRY(ps_env_choice("PYSTREAM_SOURCE_TURNS", WORDS, CHOICES, &choice, err));
+    const bool shared =
+        choice == SHARDS || (choice == AUTO && graph->worker_count >= ps_core_count());
+    graph->shares_sources = shared && graph->worker_count > 0;
     return PS_OK;
 }
 

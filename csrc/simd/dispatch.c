@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/env_choice.h"
 #include "simd/kernels.h"
 
 static _Atomic(const ps_kernels *) active;
-static char refused[32]; /* the name in PYSTREAM_FORCE_ISA that could not be honoured, cut short */
+static ps_error refused; /* why PYSTREAM_FORCE_ISA could not be honoured */
 
 /* Weakest first; a level of another processor family is not compiled in. */
 static int32_t levels(const ps_kernels **out)
@@ -48,17 +49,14 @@ static const ps_kernels *find(const char *name)
 __attribute__((constructor)) static void choose_at_load(void)
 {
     const ps_kernels *all[LEVELS_MAX];
-    const ps_kernels *best = all[levels(all) - 1];
-    const char *wish = getenv("PYSTREAM_FORCE_ISA");
-    if (wish != NULL && wish[0] != '\0') {
-        const ps_kernels *wished = find(wish);
-        if (wished != NULL) {
-            best = wished;
-        } else {
-            snprintf(refused, sizeof refused, "%s", wish);
-        }
+    const char *names[LEVELS_MAX];
+    const int32_t count = levels(all);
+    for (int32_t i = 0; i < count; i++) {
+        names[i] = all[i]->name;
     }
-    atomic_store_explicit(&active, best, memory_order_relaxed);
+    int32_t choice = count - 1;
+    refused.status = ps_env_choice("PYSTREAM_FORCE_ISA", names, count, &choice, &refused);
+    atomic_store_explicit(&active, all[choice], memory_order_relaxed);
 }
 
 const ps_kernels *ps_simd_kernels(void)
@@ -84,24 +82,19 @@ const char *ps_simd_level_name(int32_t index)
     return index >= 0 && index < count ? all[index]->name : NULL;
 }
 
-static ps_status unknown(const char *name, const char *where, ps_error *err)
-{
-    char names[96] = "";
-    size_t used = 0;
-    for (int32_t i = 0; i < ps_simd_level_count(); i++) {
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ",
-                                 ps_simd_level_name(i));
-    }
-    return ps_fail(err, PS_INVALID,
-                   "%s'%s' is not an instruction set level of this machine; it has: %s", where,
-                   name, names);
-}
-
 ps_status ps_simd_force(const char *name, ps_error *err)
 {
     const ps_kernels *wished = find(name);
     if (wished == NULL) {
-        return unknown(name, "", err);
+        char names[96] = "";
+        size_t used = 0;
+        for (int32_t i = 0; i < ps_simd_level_count(); i++) {
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ",
+                                     ps_simd_level_name(i));
+        }
+        return ps_fail(err, PS_INVALID,
+                       "'%s' is not an instruction set level of this machine; it has: %s", name,
+                       names);
     }
     atomic_store_explicit(&active, wished, memory_order_relaxed);
     return PS_OK;
@@ -109,7 +102,9 @@ ps_status ps_simd_force(const char *name, ps_error *err)
 
 ps_status ps_simd_status(ps_error *err)
 {
-    return refused[0] == '\0' ? PS_OK : unknown(refused, "PYSTREAM_FORCE_ISA: ", err);
+    return refused.status == PS_OK
+               ? PS_OK
+               : ps_fail(err, refused.status, "%s on this machine", refused.text);
 }
 
 ps_divider ps_divider_make(int64_t divisor)

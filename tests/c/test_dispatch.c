@@ -57,7 +57,8 @@ static int report(void)
 {
     ps_error err = {0};
     const bool honoured = ps_simd_status(&err) == PS_OK;
-    if (!honoured && strstr(err.text, "PYSTREAM_FORCE_ISA: 'sse9'") == NULL) {
+    if (!honoured && (strstr(err.text, "PYSTREAM_FORCE_ISA is 'sse9', must be base") == NULL ||
+                      strstr(err.text, " on this machine") == NULL)) {
         return 98;
     }
     for (int32_t i = 0; i < ps_simd_level_count(); i++) {
