@@ -48,6 +48,7 @@ _UNITS = {"s": "s", "ms": "m", "us": "u", "ns": "n"}
 _UNIT_NAMES = {letter: unit for unit, letter in _UNITS.items()}
 _UNITS_NS = {"s": 1_000_000_000, "m": 1_000_000, "u": 1_000, "n": 1}
 _TIMESTAMP = re.compile(r"(timestamp|duration)\[(s|ms|us|ns)(?:,\s*(?:tz=)?([^\]]+))?\]")
+_DECIMAL = re.compile(r"decimal(?:128)?\((\d+),\s*(\d+)\)")
 _NAMES = {letter: name for name, letter in _FORMATS.items()}
 
 
@@ -74,6 +75,9 @@ def to_format(dtype: Any) -> str:
             return f"ts{_UNITS[match[2]]}:{match[3] or ''}"
         if match and not match[3]:
             return f"tD{_UNITS[match[2]]}"
+        match = _DECIMAL.fullmatch(name)
+        if match:
+            return f"d:{match[1]},{match[2]}"
     elif isinstance(dtype, type) and dtype in _PYTHON:
         return _PYTHON[dtype]
     elif hasattr(dtype, "__arrow_c_schema__"):
@@ -83,7 +87,7 @@ def to_format(dtype: Any) -> str:
     known = ", ".join(_FORMATS)
     raise TypeMismatchError(
         f"{dtype!r} is not a type: write one of {known}, 'timestamp[us]', 'duration[ms]', "
-        "or give a pyarrow type"
+        "'decimal(10, 2)', or give a pyarrow type"
     )
 
 

@@ -170,7 +170,7 @@ class Expr:
         Parameters
         ----------
         dtype
-            ``"int32"``, ``"timestamp[us]"``, ``float``, a pyarrow type, ...
+            ``"int32"``, ``"timestamp[us]"``, ``"decimal(10, 2)"``, ``float``, a pyarrow type, ...
         """
         return Expr(Call("cast", (self._node,), to_format(dtype)), self._name)
 

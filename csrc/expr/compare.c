@@ -235,7 +235,8 @@ int32_t ps_compare_values(ps_compiler *c, ps_compare compare, int32_t a, int32_t
     char text_a[PS_DESCRIBE], text_b[PS_DESCRIBE];
     ps_type_describe(&left, text_a, sizeof text_a);
     ps_type_describe(&right, text_b, sizeof text_b);
-    return ps_compiler_fail(c, PS_TYPE, "%s: cannot compare %s with %s", c->name, text_a, text_b);
+    return ps_compiler_fail(c, PS_TYPE, "%s: cannot compare %s with %s%s", c->name, text_a, text_b,
+                            ps_type_advice(left, right));
 }
 
 /* ---- is_in ---- */

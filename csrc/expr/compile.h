@@ -81,6 +81,8 @@ int32_t ps_bind(ps_compiler *c, const ps_node *node, const int32_t *arguments);
 
 /* convert.c: the same value as another type; strict. */
 int32_t ps_convert(ps_compiler *c, int32_t value, ps_type type);
+/* What an error that names these types goes on with: advice, or nothing. */
+const char *ps_type_advice(ps_type a, ps_type b);
 /* Brings values to one type, in place; PS_TYPE names the types when there is none. */
 ps_type ps_unify(ps_compiler *c, int32_t *values, int32_t count);
 /* Nanoseconds of a unit of a temporal type, 0 for others. */

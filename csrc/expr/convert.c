@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "expr/bind.h"
+#include "expr/decimal.h"
 
 #define NS_PER_DAY 86400000000000
 
@@ -58,6 +59,17 @@ static void integer_range(ps_type type, int64_t *low, int64_t *high)
     }
 }
 
+/* What casts to an integer type are given as its range; whether it is unsigned. */
+static bool integer_bounds(ps_type type, int64_t *low, int64_t *high)
+{
+    const bool to_unsigned = ps_type_class(&type) == PS_CLASS_U64;
+    integer_range(type, low, high);
+    if (to_unsigned && type.width == 8) {
+        *high = -1; /* all 64 bits */
+    }
+    return to_unsigned;
+}
+
 static int32_t integer_from_integer(ps_compiler *c, int32_t value, ps_type type)
 {
     const ps_class from = c->values[value].kind;
@@ -85,12 +97,8 @@ static int32_t integer_from_integer(ps_compiler *c, int32_t value, ps_type type)
 static int32_t to_integer(ps_compiler *c, int32_t value, ps_type type)
 {
     const ps_type from = c->values[value].type;
-    const bool to_unsigned = ps_type_class(&type) == PS_CLASS_U64;
     int64_t low, high;
-    integer_range(type, &low, &high);
-    if (to_unsigned && type.width == 8) {
-        high = -1; /* all 64 bits */
-    }
+    const bool to_unsigned = integer_bounds(type, &low, &high);
     if (from.id == PS_TYPE_BOOL) {
         return retype(
             c,
@@ -252,6 +260,36 @@ static int32_t to_bytes(ps_compiler *c, int32_t value, ps_type type)
     return unary(c, op, type, value, 0, 0);
 }
 
+static int32_t from_decimal(ps_compiler *c, int32_t value, ps_type type)
+{
+    const ps_type_id to = (ps_type_id)type.id;
+    if (ps_type_is_integer(to)) {
+        int64_t low, high;
+        const bool to_unsigned = integer_bounds(type, &low, &high);
+        return unary(c, to_unsigned ? &ps_op_u64_from_decimal : &ps_op_i64_from_decimal, type,
+                     value, low, high);
+    }
+    if (to == PS_TYPE_FLOAT64 || to == PS_TYPE_FLOAT32) {
+        return unary(c, to == PS_TYPE_FLOAT64 ? &ps_op_f64_from_decimal : &ps_op_f32_from_decimal,
+                     type, value, 0, 0);
+    }
+    return ps_type_is_string(to) ? unary(c, &ps_op_str_from_decimal, type, value, 0, 0)
+                                 : no_conversion(c, value, type);
+}
+
+static int32_t to_decimal(ps_compiler *c, int32_t value, ps_type type)
+{
+    const bool usual = type.precision > 0 && type.precision <= PS_DECIMAL_DIGITS &&
+                       type.scale >= 0 && type.scale <= type.precision;
+    if (!usual || !ps_type_is_integer((ps_type_id)c->values[value].type.id)) {
+        return no_conversion(c, value, type);
+    }
+    return unary(c,
+                 c->values[value].kind == PS_CLASS_U64 ? &ps_op_decimal_from_u64
+                                                       : &ps_op_decimal_from_i64,
+                 type, value, 0, 0);
+}
+
 int32_t ps_convert(ps_compiler *c, int32_t value, ps_type type)
 {
     if (c->status != PS_OK || value < 0) {
@@ -265,8 +303,11 @@ int32_t ps_convert(ps_compiler *c, int32_t value, ps_type type)
     if (ps_type_equal(&from, &type)) {
         return retype(c, value, type);
     }
-    if (c->values[value].kind == PS_CLASS_NONE || from.id == PS_TYPE_DECIMAL128) {
+    if (c->values[value].kind == PS_CLASS_NONE) {
         return no_conversion(c, value, type);
+    }
+    if (from.id == PS_TYPE_DECIMAL128) {
+        return from_decimal(c, value, type);
     }
     const ps_type_id to = (ps_type_id)type.id;
     if (to == PS_TYPE_BOOL) {
@@ -281,10 +322,20 @@ int32_t ps_convert(ps_compiler *c, int32_t value, ps_type type)
     if (ps_type_is_temporal(to)) {
         return to_temporal(c, value, type);
     }
+    if (to == PS_TYPE_DECIMAL128) {
+        return to_decimal(c, value, type);
+    }
     return ps_type_is_bytes(type) ? to_bytes(c, value, type) : no_conversion(c, value, type);
 }
 
 /* ---- one type for several values ---- */
+
+const char *ps_type_advice(ps_type a, ps_type b)
+{
+    return a.id == PS_TYPE_DECIMAL128 || b.id == PS_TYPE_DECIMAL128
+               ? "; cast the decimal first, to float64 for example"
+               : "";
+}
 
 static bool is_small_literal(const ps_compiler *c, int32_t value, ps_type beside)
 {
@@ -381,7 +432,8 @@ ps_type ps_unify(ps_compiler *c, int32_t *values, int32_t count)
             char a[PS_DESCRIBE], b[PS_DESCRIBE];
             ps_type_describe(&type, a, sizeof a);
             ps_type_describe(&next, b, sizeof b);
-            ps_compiler_fail(c, PS_TYPE, "%s: %s and %s have no common type", c->name, a, b);
+            ps_compiler_fail(c, PS_TYPE, "%s: %s and %s have no common type%s", c->name, a, b,
+                             ps_type_advice(type, next));
             break;
         }
         type = both;

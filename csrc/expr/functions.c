@@ -11,14 +11,17 @@ int32_t ps_wrong_types(const ps_binding *b, const char *wanted)
 {
     char found[256] = "";
     size_t used = 0;
+    const char *advice = "";
     for (int32_t k = 0; k < b->count && used < sizeof found; k++) {
         char text[PS_DESCRIBE];
         const ps_type type = ps_argument_type(b, k);
+        advice = advice[0] == '\0' ? ps_type_advice(type, type) : advice;
         ps_type_describe(&type, text, sizeof text);
         used += (size_t)snprintf(found + used, sizeof found - used, "%s%s", k == 0 ? "" : " and ",
                                  text);
     }
-    return ps_compiler_fail(b->c, PS_TYPE, "%s: takes %s, got %s", b->node->name, wanted, found);
+    return ps_compiler_fail(b->c, PS_TYPE, "%s: takes %s, got %s%s", b->node->name, wanted, found,
+                            advice);
 }
 
 static const ps_function *find_function(const char *name)

@@ -121,6 +121,13 @@ extern const ps_op ps_op_time_from_str; /* i = nanoseconds of a unit of the resu
 extern const ps_op ps_op_str_from_bool, ps_op_str_from_i64, ps_op_str_from_u64, ps_op_str_from_f64;
 extern const ps_op ps_op_str_from_time; /* i = nanoseconds of a unit of a */
 extern const ps_op ps_op_utf8_check;
+/* "cast: the int64 value -1 does not fit uint64" */
+ps_status ps_call_misfit(const ps_call *call, ps_status status, const char *value, ps_error *err);
+
+/* ops_decimal.c. i, j: the range wanted of an integer. */
+extern const ps_op ps_op_f64_from_decimal, ps_op_f32_from_decimal;
+extern const ps_op ps_op_i64_from_decimal, ps_op_u64_from_decimal, ps_op_str_from_decimal;
+extern const ps_op ps_op_decimal_from_i64, ps_op_decimal_from_u64;
 
 /* ops_text.c */
 typedef enum ps_search { PS_STARTS, PS_ENDS, PS_CONTAINS } ps_search;

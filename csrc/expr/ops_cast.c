@@ -8,7 +8,7 @@
 
 #define DESCRIBE 64
 
-static ps_status misfit(const ps_call *call, ps_status status, const char *value, ps_error *err)
+ps_status ps_call_misfit(const ps_call *call, ps_status status, const char *value, ps_error *err)
 {
     char from[DESCRIBE], to[DESCRIBE];
     ps_type_describe(call->a_type, from, sizeof from);
@@ -20,14 +20,14 @@ static ps_status misfit_i64(const ps_call *call, int64_t value, ps_error *err)
 {
     char text[PS_TEXT_MAX];
     ps_text_from_i64(value, text);
-    return misfit(call, PS_OVERFLOW, text, err);
+    return ps_call_misfit(call, PS_OVERFLOW, text, err);
 }
 
 static ps_status misfit_str(const ps_call *call, ps_string value, ps_error *err)
 {
     char text[72];
     snprintf(text, sizeof text, "'%.*s'", (int)ps_min_i64(value.size_bytes, 60), value.data);
-    return misfit(call, PS_INVALID, text, err);
+    return ps_call_misfit(call, PS_INVALID, text, err);
 }
 
 /* Cheap when every row fits: one pass of a kernel. */
@@ -56,7 +56,7 @@ static ps_status run_range_u64(ps_call *call, ps_error *err)
         if (a[i] > (uint64_t)call->j && ps_row_valid(call->a, i)) {
             char text[PS_TEXT_MAX];
             ps_text_from_u64(a[i], text);
-            return misfit(call, PS_OVERFLOW, text, err);
+            return ps_call_misfit(call, PS_OVERFLOW, text, err);
         }
     }
     return PS_OK;
@@ -82,7 +82,7 @@ static ps_status misfit_f64(const ps_call *call, double value, ps_error *err)
 {
     char text[PS_TEXT_MAX];
     ps_text_from_f64(value, text);
-    return misfit(call, PS_OVERFLOW, text, err);
+    return ps_call_misfit(call, PS_OVERFLOW, text, err);
 }
 
 static ps_status run_i64_from_f64(ps_call *call, ps_error *err)

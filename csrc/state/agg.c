@@ -46,8 +46,10 @@ static ps_status wrong_type(const ps_agg_arg *arg, const ps_type *type, const ch
 {
     char text[96];
     ps_type_describe(type, text, sizeof text);
-    return ps_fail(err, PS_TYPE, "aggregate '%s': %s takes %s, not %s", arg->name,
-                   FUNCTION_NAMES[arg->function], takes, text);
+    const char *const advice =
+        type->id == PS_TYPE_DECIMAL128 ? "; cast the decimal to float64 first" : "";
+    return ps_fail(err, PS_TYPE, "aggregate '%s': %s takes %s, not %s%s", arg->name,
+                   FUNCTION_NAMES[arg->function], takes, text, advice);
 }
 
 static ps_type undictionaried(ps_type type)

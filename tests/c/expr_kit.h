@@ -338,7 +338,7 @@ static inline ps_type kit_type(const char *format)
 
 /* Nine rows: x y int64, a int8, i int32, u uint64, v uint8, f g float64, e float32, p q bool (all
  * nine pairs), s utf8, d dictionary of utf8, z binary, ts timestamp[us], tn timestamp[ns], sec
- * timestamp[s], day date32, dur duration[ms], tod time64[us]. */
+ * timestamp[s], day date32, dur duration[ms], tod time64[us], m decimal128(12, 2). */
 static inline void kit_begin_usual(kit *k)
 {
     static const int64_t x[] = {1, 2, 77, -4, INT64_MAX, 0, INT64_MIN, 5, -6};
@@ -385,7 +385,12 @@ static inline void kit_begin_usual(kit *k)
     static const int64_t dur[] = {0, -1, 1500, 1000, 3600000, 5, 6, 7, 8};
     static const int64_t tod[] = {0, 3723000004, 1, 2, 3, 4, 5, 6, 86399999999};
     static const int32_t indices[] = {0, 1, 1, 2, 0, 1, 2, 2, 0};
-    kit_begin(k, 9, 21);
+    static const __int128 cents[] = {150, -250, 77, 1000000000, 5, 0, -99, 12750, 123456789012};
+    ps_string m[9];
+    for (int row = 0; row < 9; row++) {
+        m[row] = (ps_string){.data = (const char *)&cents[row], .size_bytes = 16};
+    }
+    kit_begin(k, 9, 22);
     kit_add(k, "x", kit_type("l"), x, x_valid);
     kit_add(k, "y", kit_type("l"), y, NULL);
     kit_add(k, "a", kit_type("c"), a, x_valid);
@@ -406,6 +411,7 @@ static inline void kit_begin_usual(kit *k)
     kit_add(k, "dur", kit_type("tDm"), dur, NULL);
     kit_add(k, "tod", kit_type("ttu"), tod, NULL);
     kit_add(k, "large", kit_type("U"), s, s_valid);
+    kit_add(k, "m", kit_type("d:12,2"), m, s_valid);
     static const uint8_t bitmap[] = {0xdf, 0xff}; /* row 5 is null */
     const ps_column dictionary = kit_make(k, kit_type("u"), words, words_valid, 4);
     kit_add_dictionary(k, "d", indices, bitmap, &dictionary);

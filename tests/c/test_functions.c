@@ -205,6 +205,50 @@ static void test_casts(void)
     gives("cast[l](when(equal(d, '12'), d, null))", "null null null 12 null null 12 12 null");
 }
 
+static void test_decimals(void)
+{
+    kit *k = &usual;
+    kit_expect(k, "cast[g](m)", "1.5 -2.5 null 10000000.0 0.05 0.0 -0.99 127.5 1234567890.12");
+    kit_expect(k, "cast[f](m)",
+               "1.5 -2.5 null 10000000.0 0.05000000074505806 0.0 -0.9900000095367432 127.5 "
+               "1234567936.0");
+    kit_expect(k, "cast[l](m)", "1 -2 null 10000000 0 0 0 127 1234567890");
+    kit_expect(k, "cast[i](m)", "1 -2 null 10000000 0 0 0 127 1234567890");
+    kit_expect(k, "cast[I](when(greater(cast[g](m), -1), m, null))",
+               "1 null null 10000000 0 0 0 127 1234567890");
+    kit_expect(k, "cast[u](m)",
+               "'1.50' '-2.50' null '10000000.00' '0.05' '0.00' '-0.99' '127.50' "
+               "'1234567890.12'");
+    kit_expect(k, "multiply(cast[g](m), 2)",
+               "3.0 -5.0 null 20000000.0 0.1 0.0 -1.98 255.0 2469135780.24");
+    kit_expect(k, "cast[u](cast[d:4,2](y))",
+               "'10.00' '0.00' '3.00' '-1.00' '1.00' '7.00' '2.00' '-2.00' '4.00'");
+    kit_expect(k, "cast[u](cast[d:38,19](x))",
+               "'1.0000000000000000000' '2.0000000000000000000' null '-4.0000000000000000000' "
+               "'9223372036854775807.0000000000000000000' '0.0000000000000000000' "
+               "'-9223372036854775808.0000000000000000000' '5.0000000000000000000' "
+               "'-6.0000000000000000000'");
+    kit_expect(k, "cast[u](cast[d:20,0](u))",
+               "'1' '2' '3' '18446744073709551615' '5' null '7' '8' '9223372036854775808'");
+    kit_refuse(k, "cast[c](m)", PS_OVERFLOW,
+               "cast: the decimal128(12, 2) value 10000000.00 does not fit int8");
+    kit_refuse(k, "cast[L](m)", PS_OVERFLOW, "value -2.50 does not fit uint64");
+    kit_refuse(k, "cast[d:3,2](y)", PS_OVERFLOW,
+               "cast: the int64 value 10 does not fit decimal128(3, 2)");
+    kit_refuse(k, "cast[d:12,3](m)", PS_TYPE, "no conversion from decimal128(12, 2)");
+    kit_refuse(k, "cast[d:39,2](y)", PS_TYPE, "no conversion from int64 to decimal128(39, 2)");
+    kit_refuse(k, "cast[d:9,-2](y)", PS_TYPE, "no conversion from int64");
+    kit_refuse(k, "cast[d:2,3](y)", PS_TYPE, "no conversion from int64");
+    kit_refuse(k, "cast[d:9,2](g)", PS_TYPE, "no conversion from float64");
+    kit_refuse(k, "cast[b](m)", PS_TYPE, "no conversion from decimal128(12, 2) to bool");
+    kit_refuse(k, "cast[tss:](m)", PS_TYPE, "no conversion from decimal128(12, 2)");
+    kit_refuse(k, "multiply(m, 2)", PS_TYPE, "decimal128(12, 2) and int64; cast the decimal first");
+    kit_refuse(k, "sqrt(m)", PS_TYPE, "got decimal128(12, 2); cast the decimal first");
+    kit_refuse(k, "greater(1, m)", PS_TYPE, "decimal128(12, 2) with int64; cast the decimal first");
+    kit_refuse(k, "coalesce(m, 0)", PS_TYPE, "no common type; cast the decimal first");
+    kit_expect(k, "equal(m, m)", "true true null true true true true true true");
+}
+
 static void test_times(void)
 {
     gives("year(ts)", "1970 1969 2023 2000 1970 1970 1970 1969 2024");
@@ -274,6 +318,7 @@ int main(void)
     RUN(test_logic);
     RUN(test_strings);
     RUN(test_casts);
+    RUN(test_decimals);
     RUN(test_times);
     kit_close(&usual);
     return 0;
