@@ -58,6 +58,11 @@ static ps_status grow(ps_fifo *fifo, ps_error *err)
     return PS_OK;
 }
 
+ps_status ps_fifo_reserve(ps_fifo *fifo, ps_error *err)
+{
+    return fifo->count == fifo->capacity ? grow(fifo, err) : PS_OK;
+}
+
 ps_status ps_fifo_put(ps_fifo *fifo, const ps_message *taken, ps_error *err)
 {
     PS_ASSERT(taken->kind != PS_MESSAGE_NONE);
@@ -69,9 +74,7 @@ ps_status ps_fifo_put(ps_fifo *fifo, const ps_message *taken, ps_error *err)
             return PS_OK;
         }
     }
-    if (fifo->count == fifo->capacity) {
-        PS_TRY(grow(fifo, err));
-    }
+    PS_TRY(ps_fifo_reserve(fifo, err));
     *slot(fifo, fifo->count) = *taken;
     fifo->count++;
     note(fifo, taken, 1);
@@ -91,6 +94,17 @@ bool ps_fifo_take(ps_fifo *fifo, ps_message *out)
     *out = *slot(fifo, 0);
     fifo->head = (fifo->head + 1) & (fifo->capacity - 1);
     fifo->count--;
+    note(fifo, out, -1);
+    return true;
+}
+
+bool ps_fifo_take_last(ps_fifo *fifo, ps_message *out)
+{
+    if (fifo->count == 0) {
+        return false;
+    }
+    fifo->count--;
+    *out = *slot(fifo, fifo->count);
     note(fifo, out, -1);
     return true;
 }

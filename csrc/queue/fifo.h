@@ -30,5 +30,9 @@ PS_MUST_CHECK ps_status ps_fifo_put(ps_fifo *fifo, const ps_message *taken, ps_e
 const ps_message *ps_fifo_first(const ps_fifo *fifo);
 /* Moves the oldest into *out; false when empty. */
 bool ps_fifo_take(ps_fifo *fifo, ps_message *out);
+/* Moves the newest into *out: takes back what was put last. */
+bool ps_fifo_take_last(ps_fifo *fifo, ps_message *out);
+/* Makes room, so that the next put needs no memory. */
+PS_MUST_CHECK ps_status ps_fifo_reserve(ps_fifo *fifo, ps_error *err);
 
 #endif

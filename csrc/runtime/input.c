@@ -64,15 +64,9 @@ static ps_status wait_batch(ps_input *input, ps_batch *batch, ps_error *err)
 /* Takes back what was put after the first `count` messages. */
 static void take_back(ps_fifo *fifo, int64_t count)
 {
-    const int64_t all = fifo->count;
-    for (int64_t i = 0; i < all; i++) {
-        ps_message message;
-        PS_CHECK(ps_fifo_take(fifo, &message));
-        if (i < count) {
-            PS_CHECK(ps_fifo_put(fifo, &message, NULL) == PS_OK); /* into the slot just left */
-        } else {
-            ps_message_clear(&message);
-        }
+    ps_message message;
+    while (fifo->count > count && ps_fifo_take_last(fifo, &message)) {
+        ps_message_clear(&message);
     }
 }
 

@@ -32,6 +32,35 @@ static void order_survives_growth_and_turning(void)
     flow_end(mem);
 }
 
+/* Across the end of the buffer too. */
+static void the_newest_can_be_taken_back(void)
+{
+    ps_mem *const mem = flow_begin();
+    ps_fifo fifo;
+    ps_fifo_init(&fifo, mem);
+    ps_message message;
+    CHECK(!ps_fifo_take_last(&fifo, &message));
+    int64_t in = 0, out = 0;
+    for (int32_t round = 0; round < 50; round++) {
+        for (int32_t i = 0; i < 6; i++) {
+            message = (ps_message){.kind = PS_MESSAGE_BARRIER, .value = in++};
+            CHECK_OK(ps_fifo_put(&fifo, &message, NULL));
+        }
+        for (int32_t i = 0; i < 2; i++) {
+            CHECK(ps_fifo_take_last(&fifo, &message));
+            CHECK_EQ(message.value, --in);
+        }
+        for (int32_t i = 0; i < 3; i++) {
+            CHECK(ps_fifo_take(&fifo, &message));
+            CHECK_EQ(message.value, out++);
+        }
+        CHECK_EQ(fifo.count, in - out);
+        CHECK_EQ(fifo.barriers, in - out);
+    }
+    ps_fifo_fini(&fifo);
+    flow_end(mem);
+}
+
 static void counts_rows_and_ends(void)
 {
     ps_mem *const mem = flow_begin();
@@ -79,6 +108,9 @@ static void refused_memory_leaves_it_as_it_was(void)
         CHECK_EQ(fifo.count, status == PS_OK ? i + 1 : i);
     }
     CHECK_EQ(status, PS_NO_MEMORY);
+    CHECK_EQ(ps_fifo_reserve(&fifo, NULL), PS_OK);
+    ps_mem_fail_at(mem, 1);
+    CHECK_OK(ps_fifo_put(&fifo, &message, NULL)); /* into the room reserved */
     ps_mem_fail_at(mem, 0);
     ps_fifo_fini(&fifo);
     flow_end(mem);
@@ -87,6 +119,7 @@ static void refused_memory_leaves_it_as_it_was(void)
 int main(void)
 {
     RUN(order_survives_growth_and_turning);
+    RUN(the_newest_can_be_taken_back);
     RUN(counts_rows_and_ends);
     RUN(watermarks_side_by_side_become_one);
     RUN(refused_memory_leaves_it_as_it_was);

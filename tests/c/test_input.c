@@ -76,15 +76,28 @@ static void a_refused_cut_takes_back_what_it_put(void)
     ps_input input;
     open_input(&input, mem);
     ps_batch *const batch = flow_batch(mem, 3 * PS_INPUT_ROWS, 0, 3);
+    ps_batch *const small = flow_batch(mem, 7, 0, 3);
+    const ps_message_kind before[] = {PS_MESSAGE_WATERMARK, PS_MESSAGE_BATCH, PS_MESSAGE_WATERMARK};
     CHECK_OK(ps_input_push_watermark(&input, 5, NULL));
+    CHECK_OK(ps_input_push_batch(&input, small, NULL));
+    CHECK_OK(ps_input_push_watermark(&input, 8, NULL));
     ps_status status = PS_NO_MEMORY;
     for (int64_t nth = 1; status != PS_OK; nth++) {
         ps_mem_fail_at(mem, nth);
         status = ps_input_push_batch(&input, batch, NULL);
         ps_mem_fail_at(mem, 0);
-        CHECK_EQ(input.waiting.count, status == PS_OK ? 4 : 1);
+        CHECK_EQ(input.waiting.count, status == PS_OK ? 6 : 3);
+        CHECK_EQ(input.waiting.rows, 7 + (status == PS_OK ? batch->length : 0));
         CHECK(nth < 1000);
     }
+    for (int32_t i = 0; i < 3; i++) { /* what was there before stands as it did */
+        ps_message message;
+        CHECK(ps_fifo_take(&input.waiting, &message));
+        CHECK_EQ(message.kind, before[i]);
+        CHECK_EQ(message.value, i == 0 ? 5 : i == 1 ? 0 : 8);
+        ps_message_clear(&message);
+    }
+    ps_batch_release(small);
     ps_batch_release(batch);
     ps_input_fini(&input);
     flow_end(mem);
