@@ -32,7 +32,11 @@ ps_status ps_engine_barrier(ps_engine *engine, int64_t epoch, bool all, ps_error
                        "the state of the barrier before is still being written: take it to its "
                        "end first");
     }
-    PS_TRY(ps_source_side_barrier(&engine->sources, epoch, err));
+    const ps_status status = ps_source_side_barrier(&engine->sources, epoch, err);
+    if (status != PS_OK) {
+        ps_state_reader_take_back(&engine->graph.states);
+        return status;
+    }
     engine->barrier_pending = true;
     return PS_OK;
 }

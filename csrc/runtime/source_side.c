@@ -98,6 +98,12 @@ ps_status ps_source_side_barrier(ps_source_side *side, int64_t epoch, ps_error *
 {
     ps_status status = PS_OK;
     lock(side);
+    /* On some inputs alone it would hold them up for ever. */
+    for (int32_t i = 0; i < side->input_count && status == PS_OK; i++) {
+        if (!side->inputs[i].finished) {
+            status = ps_fifo_reserve(&side->inputs[i].waiting, err);
+        }
+    }
     for (int32_t i = 0; i < side->input_count && status == PS_OK; i++) {
         if (!side->inputs[i].finished) {
             status = ps_input_push_barrier(&side->inputs[i], epoch, err);

@@ -62,7 +62,7 @@ PS_MUST_CHECK ps_status ps_source_side_find(ps_source_side *side, int32_t index,
 PS_MUST_CHECK ps_status ps_source_side_begin(ps_source_side *side, int32_t index, ps_input **out,
                                              ps_error *err);
 void ps_source_side_end(ps_source_side *side);
-/* Sends a barrier behind all that was offered. */
+/* Sends a barrier behind all that was offered; an error sends none. */
 PS_MUST_CHECK ps_status ps_source_side_barrier(ps_source_side *side, int64_t epoch, ps_error *err);
 /* Whether the end of every input has been processed, and whether frozen state is still here. */
 void ps_source_side_look(ps_source_side *side, bool *ended, bool *has_state);

@@ -73,6 +73,11 @@ bool ps_state_reader_begin(ps_state_reader *reader, bool all)
     return true;
 }
 
+void ps_state_reader_take_back(ps_state_reader *reader)
+{
+    atomic_store_explicit(&reader->open, false, memory_order_relaxed); /* this thread's own */
+}
+
 static void as_piece(const ps_message *message, ps_state_piece *out)
 {
     *out = (ps_state_piece){.kind = PS_STATE_PIECE,

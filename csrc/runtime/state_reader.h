@@ -51,6 +51,8 @@ void ps_state_reader_fini(ps_state_reader *reader);
 
 /* A barrier is about to be sent. false: the end of the one before has not been read. */
 bool ps_state_reader_begin(ps_state_reader *reader, bool all);
+/* It could not be sent. */
+void ps_state_reader_take_back(ps_state_reader *reader);
 /* What there is now; kind NONE when there is nothing. */
 PS_MUST_CHECK ps_status ps_state_reader_next(ps_state_reader *reader, ps_state_piece *out,
                                              ps_error *err);

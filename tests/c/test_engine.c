@@ -513,6 +513,51 @@ static void every_refused_allocation_is_an_error_without_a_leak(void)
     }
 }
 
+/* A barrier that finds no memory is nowhere, and the next one passes. */
+static void a_refused_barrier_holds_nobody_up(void)
+{
+    int64_t refused = 0;
+    for (int64_t nth = 1, passed = 0; passed == 0; nth++) {
+        ps_mem *const mem = flow_begin();
+        ps_plan *const plan = flow_plain_plan(mem, 2);
+        ps_engine *engine;
+        flow_results *const results = calloc(1, sizeof(*results));
+        *results = (flow_results){.barrier = -1};
+        CHECK_OK(ps_engine_create(plan, mem, 1, true, &engine, NULL));
+        ps_plan_release(plan);
+        ps_mem_fail_at(mem, nth);
+        const ps_status status = ps_engine_barrier(engine, 3, true, NULL);
+        ps_mem_fail_at(mem, 0);
+        passed = status == PS_OK;
+        refused += status == PS_NO_MEMORY;
+        CHECK(passed || status == PS_NO_MEMORY);
+        if (!passed) {
+            CHECK_OK(ps_engine_barrier(engine, 4, true, NULL));
+        }
+        ps_drive_state state;
+        for (int32_t turns = 0; results->barrier < 0; turns++) {
+            CHECK(turns < 1000);
+            CHECK_OK(ps_engine_drive(engine, 0, NULL, 500, 1, 0, &state, NULL));
+            flow_poll(engine, results);
+        }
+        CHECK_EQ(results->barrier, passed ? 3 : 4);
+        ps_batch *const batch = flow_batch(mem, 10, 0, 5);
+        for (int32_t i = 0; i < 2; i++) {
+            CHECK_OK(ps_engine_push_batch(engine, i, batch, NULL));
+            CHECK_OK(ps_engine_finish_input(engine, i, NULL));
+        }
+        ps_batch_release(batch);
+        CHECK_OK(ps_engine_drive(engine, 0, NULL, 1000, 1000, 0, &state, NULL));
+        flow_poll(engine, results);
+        CHECK_EQ(results->rows, 20);
+        CHECK(results->ended);
+        free(results);
+        ps_engine_release(engine);
+        flow_end(mem);
+    }
+    CHECK_EQ(refused, 2); /* one an input */
+}
+
 /* Cancelled from another thread at any moment. */
 static void *wake_soon(void *argument)
 {
@@ -595,6 +640,7 @@ static void run_all(void)
     RUN(wrong_calls_are_refused);
     RUN(a_failing_shard_stops_the_job);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
+    RUN(a_refused_barrier_holds_nobody_up);
     RUN(a_wake_ends_the_drivers_sleep);
     RUN(cancel_ends_everything_soon);
 }
