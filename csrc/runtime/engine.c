@@ -87,7 +87,7 @@ void ps_engine_release(ps_engine *engine)
 
 void ps_engine_cancel(ps_engine *engine)
 {
-    atomic_store_explicit(&engine->stop, true, memory_order_relaxed); /* the wake-ups order it */
+    atomic_store_explicit(&engine->stop, true, memory_order_release); /* R2: a failure is known */
     for (int32_t i = 0; i < engine->graph.shard_count; i++) {
         ps_park_wake(&engine->graph.workers[i].park);
     }
@@ -95,7 +95,8 @@ void ps_engine_cancel(ps_engine *engine)
     ps_park_wake(&engine->graph.states.park);
 }
 
-/* Keeps the first error and stops everybody. */
+/* Keeps the first error and stops everybody. Whoever comes second stops nobody: the first does when
+ * its error can be read, so that nobody takes the failure for a cancellation. */
 static void record(ps_engine *engine, ps_status status, const ps_error *error)
 {
     int32_t found = FAILURE_NONE;
@@ -104,8 +105,8 @@ static void record(ps_engine *engine, ps_status status, const ps_error *error)
         engine->failure = *error;
         engine->failure.status = status;
         atomic_store_explicit(&engine->failure_state, FAILURE_KNOWN, memory_order_release); /* R1 */
+        ps_engine_cancel(engine);
     }
-    ps_engine_cancel(engine);
 }
 
 ps_status ps_engine_fail(ps_engine *engine, ps_status status, const ps_error *error, ps_error *err)
@@ -132,7 +133,7 @@ ps_status ps_engine_failure(const ps_engine *engine, ps_error *err)
 
 ps_status ps_engine_check(const ps_engine *engine, ps_error *err)
 {
-    if (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
+    if (!atomic_load_explicit(&engine->stop, memory_order_acquire)) { /* A2 */
         return PS_OK;
     }
     const ps_status status = ps_engine_failure(engine, err);
