@@ -87,7 +87,8 @@ PS_API PS_MUST_CHECK ps_status ps_engine_drive(ps_engine *engine, int32_t input,
 PS_API void ps_engine_wait(ps_engine *engine, int64_t timeout_ns);
 /* Ends the driving thread's sleep, this one or the next; from any thread. */
 PS_API void ps_engine_wake(ps_engine *engine);
-/* Rows that an input has been offered so far, those still waiting included; -1: no such input. */
+/* Rows that an input has been offered so far, those still waiting included; -1: no such input. Any
+ * thread. */
 PS_API int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input);
 /* Whether an input has enough waiting: give it more when drive has used some. Only advice: push
  * takes anything. */

@@ -56,7 +56,9 @@ ps_status ps_engine_finish_input(ps_engine *engine, int32_t input, ps_error *err
 int64_t ps_engine_input_rows(const ps_engine *engine, int32_t input)
 {
     const ps_source_side *const side = &engine->sources;
-    return input < 0 || input >= side->input_count ? -1 : side->inputs[input].offered;
+    return input < 0 || input >= side->input_count
+               ? -1
+               : atomic_load_explicit(&side->inputs[input].offered, memory_order_relaxed);
 }
 
 bool ps_engine_input_full(ps_engine *engine, int32_t input)

@@ -99,7 +99,8 @@ static ps_status cut(ps_input *input, ps_batch *batch, ps_error *err)
 static ps_status offer(ps_input *input, ps_batch *batch, ps_error *err)
 {
     PS_TRY(cut(input, batch, err));
-    input->offered += batch->length;
+    const int64_t offered = atomic_load_explicit(&input->offered, memory_order_relaxed); /* ours */
+    atomic_store_explicit(&input->offered, offered + batch->length, memory_order_relaxed);
     return PS_OK;
 }
 

@@ -6,6 +6,8 @@
 #ifndef PS_RUNTIME_INPUT_H
 #define PS_RUNTIME_INPUT_H
 
+#include <stdatomic.h>
+
 #include "queue/fifo.h"
 
 typedef struct ps_input {
@@ -14,7 +16,7 @@ typedef struct ps_input {
     ps_schema *schema;  /* retained */
     const bool *wanted; /* columns anything looks at; NULL: all */
     ps_fifo waiting;
-    int64_t offered;                /* rows, in all */
+    _Atomic int64_t offered;        /* rows, in all; any thread reads it for metrics */
     int64_t watermark;              /* last one offered */
     bool idle;                      /* last told */
     bool finished;                  /* its end was offered */

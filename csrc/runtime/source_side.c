@@ -213,6 +213,7 @@ static ps_status take_turn(ps_source_side *side, bool may_feed, int64_t *rows, p
     ps_task *const task = side->task;
     bool worked;
     *rows = 0;
+    *turn = PS_TURN_BLOCKED;
     if (!ps_task_flush(task)) {
         PS_TRY(ps_task_copy(task, &worked, err));
         *turn = worked ? PS_TURN_WORKED : PS_TURN_BLOCKED;
