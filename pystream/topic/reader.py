@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pystream.errors import CorruptDataError, InvalidError, OffsetError
+from pystream.errors import CorruptDataError, InvalidError, OffsetError, TopicError
 from pystream.topic.codec import check_payload
 from pystream.topic.files import index_name, segment_name, segments
 from pystream.topic.format import (
@@ -27,6 +28,7 @@ __all__ = ["PartitionReader", "earliest", "find_time", "gone"]
 
 _CHUNK_LEAST = 1 << 16
 _CHUNK_MOST = 1 << 22
+_ATTEMPTS = 3  # retention may delete a segment between listing and opening
 # A signal ends a sleep in C; between two sleeps Python may run its handlers.
 _SLEEP_NS = 3_600_000_000_000
 
@@ -196,7 +198,7 @@ class PartitionReader:
 
     def _locate(self) -> None:
         """Find the frame that has the next row."""
-        for _ in range(3):  # retention may delete a segment between listing and opening
+        for _ in range(_ATTEMPTS):
             found = segments(self._at.folder)
             before = [first for first in found if first <= self.offset]
             if not before:
@@ -208,7 +210,7 @@ class PartitionReader:
                 continue
         else:
             raise gone(self.partition, self.offset, earliest(self._at))
-        position, offset = _by_index(self._at.folder, before[-1], 0, self.offset)
+        position, offset = _by_index(self._file, self._at.folder, before[-1], 0, self.offset)
         size = os.fstat(self._file).st_size
         self._position = position
         for place, header in walk(self._file, position, offset, size, verify=False):
@@ -265,15 +267,16 @@ def earliest(partition: Partition) -> int:
     return found[0] if found else partition.head.end(partition.number)
 
 
-def _by_index(folder: str, first: int, field: int, value: int) -> tuple[int, int]:
+def _by_index(file: int, folder: str, first: int, field: int, value: int) -> tuple[int, int]:
     """(position, offset) of the last indexed frame of a segment whose field is below or at a value.
 
-    field: 0 offset, 2 append time, 3 event time so far.
+    file: the segment, open, as retention may delete it. field: 0 offset, 2 append time, 3 event
+    time so far.
     """
     place = HEADER_BYTES, first
     try:
-        with open(os.path.join(folder, index_name(first)), "rb") as file:
-            data = file.read()
+        with open(os.path.join(folder, index_name(first)), "rb") as index:
+            data = index.read()
     except FileNotFoundError:
         return place
     entries = list(INDEX_ENTRY.iter_unpack(data[: len(data) // INDEX_ENTRY.size * 32]))
@@ -286,19 +289,15 @@ def _by_index(folder: str, first: int, field: int, value: int) -> tuple[int, int
         else:
             high = middle
     for offset, position, _, _ in reversed(entries[:low]):
-        if _is_frame(folder, first, position, offset):
+        if _is_frame(file, position, offset):
             return position, offset
     return place
 
 
-def _is_frame(folder: str, first: int, position: int, offset: int) -> bool:
+def _is_frame(file: int, position: int, offset: int) -> bool:
     if position < HEADER_BYTES:
         return False
-    file = os.open(os.path.join(folder, segment_name(first)), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        header = FrameHeader.unpack(os.pread(file, FRAME_BYTES, position))
-    finally:
-        os.close(file)
+    header = FrameHeader.unpack(os.pread(file, FRAME_BYTES, position))
     return header is not None and header.offset == offset
 
 
@@ -306,6 +305,16 @@ def find_time(partition: Partition, value: int, *, event_time: bool) -> int:
     """Offset of the first row of the first frame appended at a time or later, or of the first frame
     with an event time at or after it; the end when there is none.
     """
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            return _find_time(partition, value, event_time)
+    raise TopicError(
+        f"{partition.folder}: retention deletes segments as fast as they are listed: try again, or "
+        "keep more (retention_bytes=, retention_age=)"
+    )
+
+
+def _find_time(partition: Partition, value: int, event_time: bool) -> int:
     end = partition.head.end(partition.number)
     found = segments(partition.folder)
     low, high = 0, len(found)  # the last segment that begins before the time has the frame
@@ -320,7 +329,7 @@ def find_time(partition: Partition, value: int, *, event_time: bool) -> int:
             os.path.join(partition.folder, segment_name(first)), os.O_RDONLY | os.O_CLOEXEC
         )
         try:
-            place = _by_index(partition.folder, first, 3 if event_time else 2, value)
+            place = _by_index(file, partition.folder, first, 3 if event_time else 2, value)
             size = os.fstat(file).st_size
             for _, header in walk(file, *place, size, verify=False):
                 if header.offset >= end:

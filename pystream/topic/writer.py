@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import threading
 import time
@@ -45,6 +46,8 @@ __all__ = ["PartitionWriter", "Policy"]
 
 _INDEX_EVERY_BYTES = 1 << 20
 _CLOSE_TIMEOUT_S = 1.0
+
+log = logging.getLogger("pystream.topic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,10 @@ class PartitionWriter:
                 retire = True
             first, tail = tail.end, self._write(frames, tail, now, producer, epoch)
         if retire:
-            self.apply_retention()
+            try:
+                self.apply_retention()
+            except OSError:  # the rows are there all the same; the next segment tries again
+                log.exception("%s: retention failed", self.folder)
         return range(first, tail.end)
 
     def _write(
@@ -461,7 +467,10 @@ class PartitionWriter:
     def _made(self, segment: int) -> int:
         """When a segment was made: its predecessor has nothing younger."""
         path = self._path(segment)
-        file = _open(path, os.O_RDONLY)
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return 0  # another process has deleted it meanwhile, behind those before it
         try:
             return check_segment(file, path, self.partition, segment, self._topic_id)
         finally:

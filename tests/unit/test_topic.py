@@ -1,6 +1,7 @@
 """The durable log: what is appended is read, in order, by offset, by time and as it comes."""
 
 import datetime
+import errno
 import functools
 import json
 import multiprocessing
@@ -278,6 +279,56 @@ def test_retention_by_age(tmp_path):
         topic.apply_retention()
         assert topic.earliest()[0] > 0
         assert values(topic)[-1] == 99
+
+
+def listing_before_retention(monkeypatch, folder, gone):
+    """Let the first listings of a partition have segments that another process deletes then."""
+    from pystream.topic import files, reader, writer
+
+    left = [1]
+
+    def listed(asked):
+        there = files.segments(asked)
+        if str(asked) != str(folder) or not left[0]:
+            return there
+        left[0] -= 1
+        return [*gone, *there]
+
+    for module in (reader, writer):
+        monkeypatch.setattr(module, "segments", listed)
+
+
+def test_segments_that_another_process_deletes_meanwhile(tmp_path, monkeypatch):
+    options = {"segment_bytes": "10KiB", "retention_age": "1h", "event_time": "n"}
+    with ps.Topic(tmp_path / "t", schema=NUMBERS, **options) as topic:
+        for n in range(100):
+            topic.append(numbers(n))
+        names = sorted((tmp_path / "t/0").glob("*.log"))[:2]
+        gone = [int(name.name[:20]) for name in names]
+        for name in names:
+            name.unlink()
+        first = topic.earliest()[0]
+        for place in ({"event_time": 0}, {"timestamp": datetime.datetime(2020, 1, 1)}):
+            listing_before_retention(monkeypatch, tmp_path / "t/0", gone)
+            assert topic.reader(0, **place).offset == first
+        listing_before_retention(monkeypatch, tmp_path / "t/0", gone)
+        topic.apply_retention()
+        assert topic.earliest()[0] == first
+
+
+def test_retention_that_fails_does_not_fail_the_append_before_it(tmp_path, monkeypatch, caplog):
+    def denied(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    options = {"segment_bytes": "10KiB", "retention_bytes": "20KiB"}
+    with ps.Topic(tmp_path / "t", schema=NUMBERS, **options) as topic:
+        monkeypatch.setattr("pystream.topic.writer.os.unlink", denied)
+        for n in range(200):
+            assert topic.append(numbers(n)) == {0: range(n, n + 1)}
+        assert values(topic) == list(range(200))
+        assert "retention failed" in caplog.text
+        with pytest.raises(PermissionError):
+            topic.apply_retention()
 
 
 def test_reading_from_the_time_of_an_append(tmp_path):
