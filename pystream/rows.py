@@ -54,7 +54,7 @@ def _need_whole(values: Iterable[Any], type: Any) -> None:
     elif kind.is_dictionary(type):
         _need_whole(values, type.value_type)
     elif kind.is_struct(type):
-        rows = [value for value in values if isinstance(value, Mapping)]
+        rows = [_members(value, type) for value in values if value is not None]
         for field in type.fields:
             _need_whole([row.get(field.name) for row in rows], field.type)
     elif kind.is_map(type):
@@ -64,6 +64,15 @@ def _need_whole(values: Iterable[Any], type: Any) -> None:
     elif kind.is_nested(type) and hasattr(type, "value_type"):
         items = [item for value in values if value is not None for item in value]
         _need_whole(items, type.value_type)
+
+
+def _members(value: Any, type: Any) -> Mapping[str, Any]:
+    """The members of a struct, in each of the forms that pyarrow takes."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, tuple):
+        return dict(zip((field.name for field in type.fields), value, strict=True))
+    return dict(value)
 
 
 def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:

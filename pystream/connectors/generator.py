@@ -218,15 +218,25 @@ class GeneratorPoller(Poller):
         return self._gather(rows[:good]) if good else None
 
     def _first_misfit(self, rows: list[tuple[Any, ...]], number: int) -> tuple[int, InvalidError]:
-        """How many of these rows fit the schema, and what is wrong with the next one."""
-        for good, row in enumerate(rows):
+        """How many of these rows fit the schema together, and what is wrong with the next one.
+
+        Not one by one: pyarrow takes a struct as a dict or as a tuple, but not both in one column.
+        """
+        good, bad = 0, len(rows)  # so many make a batch, and so many do not
+        while bad - good > 1:
+            middle = (good + bad) // 2
             try:
-                self._gather([row])
-            except InvalidError as failure:
-                named = InvalidError(f"row {number + good}, {failure}")
-                named.__cause__ = failure.__cause__
-                return good, named
-        raise AssertionError("rows that fit one by one make a batch")
+                self._gather(rows[:middle])
+                good = middle
+            except InvalidError:
+                bad = middle
+        try:
+            self._gather(rows[:bad])
+        except InvalidError as failure:
+            named = InvalidError(f"row {number + good}, {failure}")
+            named.__cause__ = failure.__cause__
+            return good, named
+        raise AssertionError("rows that make no batch make none when it is tried again")
 
     def position(self) -> Position:
         return None

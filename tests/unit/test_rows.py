@@ -36,6 +36,8 @@ UNITS_US = {"s": 10**6, "ms": 10**3, "us": 1, "ns": 1}
         ([1, 1.5], pa.large_list(pa.int64()), "1.5 has a fraction"),
         ([1, 1.5], pa.list_(pa.int64(), 2), "1.5 has a fraction"),
         ({"a": {"b": FINE}}, pa.struct({"a": pa.struct({"b": pa.date32()})}), "time of day"),
+        ((1, 1.5), pa.struct({"a": pa.int8(), "b": pa.int8()}), "1.5 has a fraction"),
+        ([("a", 1), ("b", 1.5)], pa.struct({"a": pa.int8(), "b": pa.int8()}), "1.5 has a fraction"),
         ({"a": 1.5}, pa.map_(pa.string(), pa.int64()), "1.5 has a fraction"),
         ([(1.5, 2)], pa.map_(pa.int64(), pa.int64()), "1.5 has a fraction"),
         (1.5, pa.dictionary(pa.int32(), pa.int64()), "1.5 has a fraction"),
@@ -68,6 +70,8 @@ def test_nanoseconds_of_pandas():
         ([dt.timedelta(days=-1, milliseconds=3)], pa.duration("ms")),
         ([{"a": [FINE]}, None, {"a": None}], pa.struct({"a": pa.list_(pa.timestamp("us"))})),
         ([{}], pa.struct({"a": pa.int64()})),
+        ([(1, None), None], pa.struct({"a": pa.int64(), "b": pa.int64()})),
+        ([[("a", None), ("b", 1)], None], pa.struct({"a": pa.int64(), "b": pa.int64()})),
         ([[("k", 1)], None], pa.map_(pa.string(), pa.int64())),
         ([[1.0], None, [None]], pa.list_(pa.int64())),
         ([Decimal("2"), None], pa.int64()),
@@ -120,3 +124,12 @@ def test_a_value_that_makes_pyarrow_stumble_is_named():
     stream = ps.from_generator(lambda: rows, schema={"d": pa.date32()}, name="wire")
     with pytest.raises(InvalidError, match=r"^source 'wire': row 0, column 'd' \(date32\[day\]\):"):
         stream.collect()
+
+
+def test_rows_that_fit_one_by_one_and_not_together():
+    rows = [{"s": {"a": n}} for n in range(5)] + [{"s": (5,)}, {"s": {"a": 6}}]
+    schema = {"s": pa.struct({"a": pa.int64()})}
+    batches = ps.from_generator(lambda: rows, schema=schema, name="wire").iter_batches()
+    assert next(batches)["s"].to_pylist() == [{"a": n} for n in range(5)]
+    with pytest.raises(InvalidError, match=r"^source 'wire': row 5, column 's' .* a dict"):
+        next(batches)
