@@ -29,6 +29,7 @@ from pystream.plan.schema import Schema
 from pystream.storage.base import Storage
 
 __all__ = [
+    "IF_EMPTIED",
     "Guarantee",
     "Poller",
     "Position",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 Position = Any  # a JSON value
+IF_EMPTIED = "if the target was emptied, begin afresh with restore='none'"
 Guarantee = Literal["exactly-once", "at-least-once"]
 
 

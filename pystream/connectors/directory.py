@@ -32,7 +32,7 @@ from urllib.parse import quote
 
 from pystream._native.arrow import BatchList
 from pystream.connectors import hive
-from pystream.connectors.base import RewoundError, Sink, SinkContext, fail_as
+from pystream.connectors.base import IF_EMPTIED, RewoundError, Sink, SinkContext, fail_as
 from pystream.connectors.columns import with_types, without_views
 from pystream.connectors.file_sinks import FileFormat, FileSink, FileWriter
 from pystream.connectors.manifest import FOLDER, Manifest
@@ -293,7 +293,7 @@ class DirectorySink(Sink):
                 if not target.exists():
                     raise SinkError(
                         f"{self.name}: {file['rows']} rows of epoch {piece['epoch']} are gone: "
-                        f"there is neither {file['staged']} nor {file['path']}"
+                        f"there is neither {file['staged']} nor {file['path']}; {IF_EMPTIED}"
                     ) from failure
         for folder in folders:
             _sync_up(folder, self.path)

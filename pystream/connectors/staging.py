@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pystream.checkpoint.checksum import CHECKSUM, checksum
+from pystream.connectors.base import IF_EMPTIED
 from pystream.errors import CorruptDataError
 from pystream.storage.base import Output, Storage
 
@@ -101,7 +102,7 @@ class Staging:
         except FileNotFoundError as failure:
             raise CorruptDataError(
                 f"{piece['rows']} staged rows of epoch {piece['epoch']} are gone: there is no "
-                f"{name} in {self._storage.url}, so that the epoch cannot be finished"
+                f"{name} in {self._storage.url}, so that the epoch cannot be finished; {IF_EMPTIED}"
             ) from failure
         with source:
             _check(source, piece, f"{self._storage.url}/{name}")

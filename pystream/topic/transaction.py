@@ -153,7 +153,8 @@ class Transaction:
         except FileNotFoundError as failure:
             raise TopicError(
                 f"{path} is gone, and partitions {missing} of topic {self._topic.path} do not have "
-                f"its rows: epoch {piece['epoch']} of producer {self.producer!r} is lost"
+                f"its rows: epoch {piece['epoch']} of producer {self.producer!r} is lost; if "
+                "the topic was emptied, a job begins afresh with restore='none'"
             ) from failure
         with staged as frames:
             wanted = {partition: frames[partition] for partition in missing}

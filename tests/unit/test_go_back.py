@@ -7,7 +7,7 @@ import pytest
 
 import pystream as ps
 from pystream.connectors.base import RewoundError
-from pystream.errors import CheckpointError
+from pystream.errors import CheckpointError, PystreamError
 from tests.unit.sink_targets import NAMES, make_target
 from tests.unit.test_fallback import PARTS, Place, commit_fails, go_on, start, wanted
 
@@ -70,6 +70,8 @@ def test_an_emptied_target_takes_a_start_afresh(local, tmp_path):
     three_epochs(local, tmp_path / "state")
     shutil.rmtree(local.path)
     local.path.mkdir()
+    with pytest.raises(PystreamError, match=r"emptied, .*begins? afresh with restore='none'"):
+        start(local.sink(), tmp_path / "state", [5000])
     start(local.sink(), tmp_path / "state", [5000], restore="none").wait()
     assert local.rows() == wanted()
 
