@@ -62,6 +62,8 @@ class Beginning:
         The last epoch that was decided, what its sink answered, and the name of that sink.
     choice
         Where the run begins, if that is not behind the last epoch.
+    newest
+        The last epoch that may have been decided, behind which numbers go on.
     over
         The input had ended: there is nothing to do.
     passed_over
@@ -75,6 +77,7 @@ class Beginning:
     over: bool
     passed_over: tuple[str, ...] = ()
     choice: Choice | None = None
+    newest: int = 0
 
 
 def begin(
@@ -128,7 +131,8 @@ def _newest(store: CheckpointStore, make: Make, allow_dropped: bool) -> Beginnin
             continue
         if latest is None:
             return _beginning(driver, None, over=False)
-        return _beginning(driver, latest, latest.finished, tuple(store.passed_over))
+        found = _beginning(driver, latest, latest.finished, tuple(store.passed_over))
+        return replace(found, newest=store.next_epoch - 1)
 
 
 def _beginning(
@@ -253,10 +257,11 @@ def open_sink(
             "whether it has rows of later epochs, which would come twice (refuses_rewind): "
             f"{ways_out}"
         )
+    ahead = (start.newest, None) if passed_over and sink.replaces_rows else None
     try:
-        _open_where_it_was(output, context, start, allow_dropped)
+        _open_where_it_was(output, context, start, allow_dropped, ahead)
     except RewoundError as error:
-        if not passed_over:
+        if not passed_over or ahead is not None:
             raise
         raise CheckpointError(
             f"{passed_over}; checkpoint {start.epoch} is intact, but {sink.name} has the rows up "
@@ -264,6 +269,8 @@ def open_sink(
         ) from error
     if passed_over:
         again = "" if exactly_once else f"; {sink.name} may get rows again that it had"
+        if sink.replaces_rows:
+            again = f"; {sink.name} may get rows again that it has, and replaces them"
         warnings.warn(
             f"{passed_over}; checkpoint {start.epoch} is used instead{again}",
             RuntimeWarning,

@@ -117,6 +117,22 @@ def test_no_row_comes_twice_behind_an_epoch_that_was_committed(kind, damage, tmp
     assert place.rows() == before
 
 
+@pytest.mark.parametrize("kind", NAMES)
+def test_rows_with_a_key_may_come_again_behind_a_damaged_epoch(kind, tmp_path, request):
+    place, gate = Place(kind, tmp_path / "out", request), [0]
+    state, key = tmp_path / "state", ["window_start", "k"]
+    with start(place.target.sink(place.path, key=key), state, gate) as job:
+        for rows in PARTS[:3]:
+            go_on(job, gate, rows)
+            job.checkpoint()
+    flip(state, new_files(state, 3)[0])
+    before = place.rows()
+    with pytest.warns(RuntimeWarning, match="checkpoint 2 is used instead; .* and replaces them"):
+        job = start(place.target.sink(place.path, key=key), state, [5000])
+    job.wait()
+    assert before < place.rows() == wanted()
+
+
 @pytest.mark.parametrize("kind", [*NAMES, "topic", "parquet"])
 def test_an_epoch_that_was_not_committed_is_done_again(kind, tmp_path, request):
     place, gate = Place(kind, tmp_path / "out", request), [0]
