@@ -106,7 +106,7 @@ static void check_integers(ps_decimal value, int32_t scale)
     }
     for (int32_t k = scale; k < 0 && whole != 0 && fits; k++) {
         fits = whole <= UINT64_MAX && whole >= -(ps_decimal)UINT64_MAX;
-        whole *= 10;
+        whole *= fits ? 10 : 1;
     }
     int64_t number = 0;
     uint64_t size = 0;
