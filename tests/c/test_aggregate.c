@@ -1,6 +1,7 @@
 /* test_aggregate.c -- the operator against the oracle: windows, keys, disorder, cuts, shards. */
 #include "aggregate_kit.h"
 #include "arrow_make.h"
+#include "state/slice.h"
 
 #define ROWS 240
 
@@ -279,6 +280,26 @@ static void an_overflow_names_the_aggregate(void)
     settle(mem);
 }
 
+/* Groups beyond the first chunk of their slice, in one slice and in two, as rows and added up,
+ * before and after a restart: accumulators come a chunk at a time, between rows that have theirs.
+ */
+static void refused_accumulators_are_an_error(void)
+{
+    enum { KEYS = 2 * PS_SLICE_ROWS + 100 };
+    static event many[KEYS];
+    static const ps_window WINDOWS[] = {{.kind = PS_WINDOW_NONE},
+                                        {.kind = PS_WINDOW_TUMBLING, .size = 3000}};
+    run r = {.cut = 1500, .shards = 1, .stop_at = KEYS - 200, .restored_shards = 1};
+    for (int64_t i = 0; i < KEYS; i++) {
+        many[i] = (event){.t = i % 2 * 3000, .k = i, .k_valid = true, .i = 1};
+    }
+    for (int round = 0; round < 8; round++) {
+        const job j = make_job(&WINDOWS[round & 1], 5000, 1, &SETS[round >> 1 & 1]);
+        r.adds_up = round >= 4;
+        check_refusals(&j, &r, many, KEYS);
+    }
+}
+
 static void every_refused_allocation_is_an_error(void)
 {
     rng random = {5};
@@ -303,5 +324,6 @@ int main(void)
     RUN(one_of_several_sources_closes_nothing);
     RUN(an_overflow_names_the_aggregate);
     RUN(every_refused_allocation_is_an_error);
+    RUN(refused_accumulators_are_an_error);
     return 0;
 }
