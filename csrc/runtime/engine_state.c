@@ -49,7 +49,12 @@ ps_status ps_engine_next_state(ps_engine *engine, int64_t timeout_ns, ps_state_p
         timeout_ns <= 0 ? timeout_ns : ps_clock_monotonic_ns(&engine->clock) + timeout_ns;
     for (;;) {
         PS_TRY(ps_engine_check(engine, err));
-        PS_TRY(ps_state_reader_next(states, out, err));
+        ps_error error;
+        ps_error_clear(&error);
+        const ps_status status = ps_state_reader_next(states, out, &error);
+        if (status != PS_OK) { /* rows are missing: what follows would pass for a whole */
+            return ps_engine_fail(engine, status, &error, err);
+        }
         int64_t remaining_ns = timeout_ns;
         if (timeout_ns > 0) {
             remaining_ns = ps_max_i64(until_ns - ps_clock_monotonic_ns(&engine->clock), 0);

@@ -182,6 +182,59 @@ static void a_task_that_has_ended_is_part_of_the_state(void)
     }
 }
 
+/* All of a barrier's state, which comes without another turn. */
+static ps_status read_to_the_end(ps_engine *engine, ps_error *err)
+{
+    ps_state_piece piece = {.kind = PS_STATE_NONE};
+    while (piece.kind != PS_STATE_END) {
+        PS_TRY(ps_engine_next_state(engine, 0, &piece, err));
+        CHECK(piece.kind != PS_STATE_NONE);
+        ps_batch_release(piece.batch);
+    }
+    return PS_OK;
+}
+
+/* The reader freezes and copies for tasks that have ended. Where there is no memory for that, rows
+ * are missing, and nobody may take what follows for a whole. */
+static void state_that_cannot_be_read_is_a_failure(void)
+{
+    int64_t refused = 0;
+    ps_status status = PS_NO_MEMORY;
+    for (int64_t nth = 1; status != PS_OK; nth++) {
+        ps_mem *const mem = flow_begin();
+        ps_plan *const plan = two_sums(mem);
+        ps_engine *engine;
+        flow_results *const results = calloc(1, sizeof(*results));
+        CHECK_OK(ps_engine_create(plan, mem, 2, true, &engine, NULL));
+        ps_plan_release(plan);
+        push(engine, 0, 10);
+        CHECK_OK(ps_engine_finish_input(engine, 0, NULL));
+        push(engine, 1, 10);
+        CHECK_OK(ps_engine_barrier(engine, 1, true, NULL));
+        for (int32_t i = 0; i < 20; i++) { /* until all of it is done or waits for the reader */
+            (void)turn(engine, results);
+        }
+        ps_error err = {0}, kept = {0};
+        ps_mem_fail_at(mem, nth);
+        status = read_to_the_end(engine, &err);
+        ps_mem_fail_at(mem, 0);
+        if (status != PS_OK) {
+            ps_state_piece piece;
+            ps_drive_state state;
+            refused++;
+            CHECK_EQ(status, PS_NO_MEMORY);
+            CHECK_EQ(ps_engine_failure(engine, &kept), PS_NO_MEMORY);
+            CHECK_STR(kept.text, err.text);
+            CHECK_EQ(ps_engine_next_state(engine, 0, &piece, NULL), PS_NO_MEMORY);
+            CHECK_EQ(ps_engine_drive(engine, 0, NULL, 1, 1, 0, &state, NULL), PS_NO_MEMORY);
+        }
+        free(results);
+        ps_engine_release(engine);
+        flow_end(mem);
+    }
+    CHECK(refused > 3);
+}
+
 typedef struct reader {
     ps_engine *engine;
     pthread_t thread;
@@ -261,6 +314,7 @@ int main(void)
     RUN(state_leaves_without_input);
     RUN(changes_need_tracking);
     RUN(a_task_that_has_ended_is_part_of_the_state);
+    RUN(state_that_cannot_be_read_is_a_failure);
     RUN(another_thread_reads_while_rows_go_on);
     return 0;
 }
