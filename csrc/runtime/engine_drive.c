@@ -82,6 +82,7 @@ static ps_status pull(ps_engine *engine, drive *d, bool *end, ps_error *err)
     if (status != PS_OK || *end) {
         return status;
     }
+    d->pulling = false; /* the stream does not give these rows again */
     /* Empty arrays come to an end too, and nobody else says what the shards take. */
     d->rows_left -= array.length == 0 ? 1 : ps_source_side_is_shared(side) ? array.length : 0;
     const ps_status pushed =

@@ -400,6 +400,42 @@ static void a_failing_stream_leaves_the_engine_sound(void)
     flow_end(mem);
 }
 
+/* Memory refused in the midst of pulling: what the engine had taken from the stream by then is
+ * kept, or the engine says that it has failed. */
+static void rows_that_were_pulled_are_not_lost_without_a_word(void)
+{
+    ps_status status = PS_NO_MEMORY;
+    int64_t went_on = 0, failed = 0;
+    for (int64_t nth = 1; status != PS_OK; nth++) {
+        ps_mem *const mem = flow_begin();
+        ps_plan *const plan = flow_plain_plan(mem, 1);
+        ps_engine *engine;
+        flow_results *const results = calloc(1, sizeof(*results));
+        CHECK_OK(ps_engine_create(plan, mem, 1, true, &engine, NULL));
+        ps_plan_release(plan);
+        flow_stream rows = {.total = 60000, .each = 20000, .keys = 10, .fail_at = -1};
+        ArrowArrayStream stream;
+        flow_stream_open(&stream, &rows);
+        ps_drive_state state;
+        ps_mem_fail_at(mem, nth);
+        status = ps_engine_drive(engine, 0, &stream, 100000, 100000, 0, &state, NULL);
+        ps_mem_fail_at(mem, 0);
+        if (ps_engine_failure(engine, NULL) == PS_OK) {
+            went_on += status != PS_OK;
+            flow_poll(engine, results);
+            drive_all(engine, &stream, results);
+            CHECK_EQ(results->rows, rows.total);
+        } else {
+            failed++;
+            CHECK_EQ(ps_engine_failure(engine, NULL), status);
+        }
+        free(results);
+        ps_engine_release(engine);
+        flow_end(mem);
+    }
+    CHECK(went_on > 0 && failed > 3);
+}
+
 static void wrong_calls_are_refused(void)
 {
     ps_mem *const mem = flow_begin();
@@ -640,6 +676,7 @@ static void run_all(void)
     RUN(hot_keys_are_told_while_shards_run);
     RUN(state_restores_into_any_shard_count);
     RUN(a_failing_stream_leaves_the_engine_sound);
+    RUN(rows_that_were_pulled_are_not_lost_without_a_word);
     RUN(wrong_calls_are_refused);
     RUN(a_failing_shard_stops_the_job);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
