@@ -122,13 +122,44 @@ static void an_input_that_nothing_reads_has_no_source(void)
     flow_end(mem);
 }
 
-static void every_refused_allocation_is_an_error_without_a_leak(void)
+/* A node of each kind: two sources with event times, together, filtered, projected, summed up. */
+static ps_plan *plan_of_all_kinds(ps_mem *mem)
 {
-    ps_mem *const mem = flow_begin();
+    static const char *const NAMES[] = {"time", "key", "value"};
     ps_plan *plan;
+    ps_expr *expr;
+    int32_t columns[3], inputs[2], zero, positive, node;
+    CHECK_OK(ps_plan_create(mem, &plan, NULL));
+    CHECK_OK(ps_expr_create(mem, &expr, NULL));
+    for (int32_t i = 0; i < 3; i++) {
+        CHECK_OK(ps_expr_column(expr, NAMES[i], &columns[i], NULL));
+    }
+    CHECK_OK(ps_expr_i64(expr, 0, NULL, &zero, NULL));
+    const int32_t sides[2] = {columns[2], zero};
+    CHECK_OK(ps_expr_call(expr, "greater", sides, 2, NULL, 0, &positive, NULL));
+    for (int32_t i = 0; i < 2; i++) {
+        ArrowSchema schema;
+        flow_schema(&schema);
+        CHECK_OK(ps_plan_source(plan, "rows", &schema, &node, NULL));
+        CHECK_OK(ps_plan_event_time(plan, node, "time", 0, 0, &inputs[i], NULL));
+    }
+    CHECK_OK(ps_plan_union(plan, inputs, 2, &node, NULL));
+    CHECK_OK(ps_plan_filter(plan, node, expr, positive, &node, NULL));
+    CHECK_OK(ps_plan_project(plan, node, expr, columns, NAMES, 3, &node, NULL));
+    const ps_window window = {.kind = PS_WINDOW_TUMBLING, .size = 1000};
+    const ps_agg_spec spec = {
+        .function = PS_AGG_SUM, .name = "total", .input = columns[2], .weight = -1};
+    CHECK_OK(ps_plan_aggregate(plan, node, expr, &columns[1], &NAMES[1], 1, &window, &spec, 1,
+                               &node, NULL));
+    CHECK_OK(ps_plan_sink(plan, node, &node, NULL));
+    ps_expr_destroy(expr);
+    return plan;
+}
+
+static void refuse_everything(ps_mem *mem, ps_plan *plan)
+{
     ps_park park;
     ps_park_init(&park, 1);
-    CHECK_OK(flow_sum_plan(mem, true, &plan, NULL));
     const int64_t used = ps_mem_used(mem);
     for (int32_t shards = 1; shards <= 3; shards += 2) {
         ps_status status = PS_NO_MEMORY;
@@ -145,8 +176,22 @@ static void every_refused_allocation_is_an_error_without_a_leak(void)
             CHECK(nth < 10000);
         }
     }
-    ps_plan_release(plan);
-    flow_end(mem);
+}
+
+static void every_refused_allocation_is_an_error_without_a_leak(void)
+{
+    for (int32_t all_kinds = 0; all_kinds < 2; all_kinds++) {
+        ps_mem *const mem = flow_begin();
+        ps_plan *plan;
+        if (all_kinds) {
+            plan = plan_of_all_kinds(mem);
+        } else {
+            CHECK_OK(flow_sum_plan(mem, true, &plan, NULL));
+        }
+        refuse_everything(mem, plan);
+        ps_plan_release(plan);
+        flow_end(mem);
+    }
 }
 
 static void turns_of_the_sources_are_chosen(void)
