@@ -23,6 +23,15 @@ static void update_stats(aggregate *self)
     ps_stat_set(&self->op.stats.state_bytes, bytes);
 }
 
+/* Without memory for it the next sweep comes with some more keys: windows that are over give memory
+ * back, and until then dead keys are only kept. */
+static ps_status put_sweep_off(aggregate *self)
+{
+    const int64_t live = ps_keymap_live(self->keys);
+    self->sweep_at = live + live / 8;
+    return PS_OK;
+}
+
 /* Keys that no slice holds any more are forgotten once they may be half of all. */
 static ps_status sweep_keys(aggregate *self, ps_error *err)
 {
@@ -35,7 +44,7 @@ static ps_status sweep_keys(aggregate *self, ps_error *err)
     }
     uint8_t *live = ps_alloc_zeroed(self->op.mem, (size_t)capacity);
     if (live == NULL) {
-        return ps_mem_refused(self->op.mem, (size_t)capacity, "a sweep of dead keys", err);
+        return put_sweep_off(self);
     }
     for (int64_t s = 0; s < self->store.count; s++) {
         const ps_slice *slice = self->store.slices[s];
@@ -52,6 +61,9 @@ static ps_status sweep_keys(aggregate *self, ps_error *err)
     const ps_status status = ps_keymap_sweep(self->keys, live, err);
     ps_hot_keys_sweep(&self->hot, live);
     ps_free(self->op.mem, live, (size_t)capacity);
+    if (status == PS_NO_MEMORY || status == PS_BUDGET) {
+        return put_sweep_off(self);
+    }
     /* Keys come back: right after a window few are live, and forgetting the others would only have
      * them added again for the next one. So the peak counts, and fades when it does not return. */
     self->most_live = ps_max_i64(ps_keymap_live(self->keys), self->most_live - self->most_live / 4);
