@@ -40,6 +40,7 @@ __all__ = [
     "Source",
     "conform",
     "fail_as",
+    "need_kept",
 ]
 
 Position = Any  # a JSON value
@@ -317,6 +318,28 @@ class RewoundError(SinkError):
             "another target, or give the job another name if both outputs are wanted"
         )
         self.recorded = recorded
+
+
+def need_kept(name: str, job: str, token: Any, recorded: int) -> None:
+    """Refuse a target that no longer has what it had when a token was made.
+
+    Parameters
+    ----------
+    name, job
+        Of the sink and of the job.
+    token
+        Its ``has`` is the last epoch that the target had; None: nothing is known of it.
+    recorded
+        The last epoch that it has now.
+    """
+    had = 0 if token is None else token.get("has", 0)
+    if recorded < had:
+        kept = f", or start with restore={recorded} if that checkpoint is kept" if recorded else ""
+        raise SinkError(
+            f"{name} had the rows of job {job!r} up to epoch {had}, and has them up to epoch "
+            f"{recorded} now: it was emptied, or an older copy was put in its place. Bring it "
+            f"back{kept}; {IF_EMPTIED}"
+        )
 
 
 def fail_as(kind: type[PystreamError], text: str, cause: BaseException) -> PystreamError:

@@ -32,7 +32,14 @@ from urllib.parse import quote
 
 from pystream._native.arrow import BatchList
 from pystream.connectors import hive
-from pystream.connectors.base import IF_EMPTIED, RewoundError, Sink, SinkContext, fail_as
+from pystream.connectors.base import (
+    IF_EMPTIED,
+    RewoundError,
+    Sink,
+    SinkContext,
+    fail_as,
+    need_kept,
+)
 from pystream.connectors.columns import with_types, without_views
 from pystream.connectors.file_sinks import FileFormat, FileSink, FileWriter
 from pystream.connectors.manifest import FOLDER, Manifest
@@ -165,6 +172,7 @@ class DirectorySink(Sink):
             self._manifest.load()
             if self._manifest.epoch > epoch:
                 raise RewoundError(self.name, self._manifest.job, self._manifest.epoch, epoch)
+            need_kept(self.name, self._manifest.job, token, self._manifest.epoch)
             self._refuse_other_columns(self._manifest)
         if token is not None:
             self.commit(epoch, token)
@@ -247,7 +255,8 @@ class DirectorySink(Sink):
         if files:
             _sync_up(self._staging, self.path)
         self._pending.append({"epoch": epoch, "files": files})
-        return {"pieces": list(self._pending)}
+        has = 0 if self._manifest is None else self._manifest.epoch
+        return {"pieces": list(self._pending), "has": has}
 
     def _paths(self, epoch: int) -> Iterator[tuple[_Part, str]]:
         """The files of an epoch and their final names, the same whenever it is done again."""

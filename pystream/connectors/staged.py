@@ -6,8 +6,9 @@ The target itself therefore knows which epochs it has, and a commit that is done
 crash finds its number there and does nothing.
 
 A token lists every epoch that is prepared and not yet committed, so that one decided epoch brings
-those before it along. An epoch without rows records its number where that is a cheap update, and
-leaves tables that keep every version (Delta Lake, Iceberg) alone.
+those before it along. It also tells the last epoch that the target had: one that has less at a
+restart was emptied, or is an older copy, and is refused. An epoch without rows records its number
+where that is a cheap update, and leaves tables that keep every version (Delta Lake, Iceberg) alone.
 
 A run without checkpoints is a single epoch of a job that starts again from the beginning: its rows
 arrive in one transaction as well, and no number is recorded.
@@ -25,7 +26,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pystream._native.arrow import BatchList
-from pystream.connectors.base import RewoundError, Sink, SinkContext, fail_as
+from pystream.connectors.base import RewoundError, Sink, SinkContext, fail_as, need_kept
 from pystream.connectors.columns import Columns, check_keys, last_of_each_key, need_keys
 from pystream.connectors.staging import Staging
 from pystream.errors import InvalidError, PystreamError, SinkError, UnsupportedError
@@ -63,7 +64,8 @@ class StagedSink(Sink):
         self.job: str | None = None  # None: epochs are not recorded
         self.columns: Columns
         self._opened: Staging | None = None
-        self._done = 0  # the last epoch known to be in the target
+        self._done = 0  # the last epoch that is committed, with rows or without
+        self._has = 0  # the last one that the target has recorded
         self._pending: list[dict[str, Any]] = []
         self._own: tempfile.TemporaryDirectory[str] | None = None
 
@@ -116,9 +118,10 @@ class StagedSink(Sink):
     def recover(self, epoch: int, token: Any) -> None:
         if self.job is not None:
             with self._failing("cannot be read"):
-                self._done = self.recorded_epoch()
+                self._done = self._has = self.recorded_epoch()
             if self._done > epoch:
                 raise RewoundError(self.name, self.job, self._done, epoch)
+            need_kept(self.name, self.job, token, self._has)
         if token is not None:
             self.commit(epoch, token)
         self._staging.remove_all()
@@ -134,7 +137,7 @@ class StagedSink(Sink):
 
     def prepare(self, epoch: int) -> Any:
         self._pending.append(self._staging.finish(epoch))
-        return {"pieces": list(self._pending)}
+        return {"pieces": list(self._pending), "has": self._has}
 
     def commit(self, epoch: int, token: Any) -> None:
         for piece in token["pieces"]:
@@ -152,6 +155,7 @@ class StagedSink(Sink):
             self._staging.open(piece) as batches,
         ):
             self.apply(batches, piece["epoch"])
+        self._has = piece["epoch"]
 
     def upserts(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Tables without repeated keys that, upserted one after the other, give the same."""

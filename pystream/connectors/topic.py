@@ -17,6 +17,7 @@ from pystream.connectors.base import (
     Sink,
     SinkContext,
     Source,
+    need_kept,
 )
 from pystream.errors import InvalidError, SourceError
 from pystream.plan.schema import Schema
@@ -221,6 +222,7 @@ class TopicSink(Sink):
             recorded = self._transaction.recorded()
             if recorded > epoch:
                 raise RewoundError(self.name, self._job, recorded, epoch)
+            need_kept(self.name, self._job, token, recorded)
             self._transaction.recover(epoch, token)
 
     def write(self, batches: BatchList) -> None:

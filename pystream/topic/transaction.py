@@ -64,6 +64,7 @@ class Transaction:
         self._waiting: dict[int, list[Any]] = {}
         self._file: _StagingFile | None = None
         self._pending: list[dict[str, Any]] = []
+        self._has = 0  # the last epoch that the topic is known to have
 
     def recorded(self) -> int:
         """The last epoch of this producer that any partition has; 0 if none."""
@@ -89,6 +90,7 @@ class Transaction:
                 f"{recorded}, but epoch {epoch} is to be recovered: rows would be there twice. Go "
                 "on from the latest epoch, or give the producer another name if both are wanted"
             )
+        self._has = recorded
         if token is not None:
             self.commit(epoch, token)
         self._pending = []
@@ -124,7 +126,7 @@ class Transaction:
             piece = self._file.finish(epoch, sync=self._topic.syncs)
             self._file = None  # before, `close` discards it
             self._pending.append({"epoch": epoch, **piece})
-        return {"pieces": list(self._pending)}
+        return {"pieces": list(self._pending), "has": self._has}
 
     def commit(self, epoch: int, token: dict[str, Any]) -> None:
         """Make an epoch that was prepared visible; harmless when it is already.
@@ -136,6 +138,7 @@ class Transaction:
         """
         for piece in token["pieces"]:
             self._apply(piece)
+            self._has = max(self._has, piece["epoch"])
         if token["pieces"] and self._topic.syncs:
             self._topic.sync()
         for piece in token["pieces"]:

@@ -7,7 +7,7 @@ import pytest
 
 import pystream as ps
 from pystream.connectors.base import RewoundError
-from pystream.errors import CheckpointError, PystreamError
+from pystream.errors import CheckpointError, PystreamError, SinkError
 from tests.unit.sink_targets import NAMES, make_target
 from tests.unit.test_fallback import PARTS, Place, commit_fails, go_on, start, wanted
 
@@ -25,13 +25,17 @@ def local(request, tmp_path):
     return Place(request.param, tmp_path / "out", request)
 
 
-def three_epochs(place, state, after_first=lambda: None):
-    """A job of which the first rows are visible; what it showed after each epoch."""
+def three_epochs(place, state, after_first=lambda: None, *, empty=0):
+    """A job of which the first rows are visible; what it showed after each epoch.
+
+    empty: how many epochs without rows follow each.
+    """
     gate, seen = [0], []
     with start(place.sink(), state, gate) as job:
         for number, rows in enumerate(PARTS[:3]):
             go_on(job, gate, rows)
-            job.checkpoint()
+            for _ in range(1 + empty):
+                job.checkpoint()
             seen.append(place.rows())
             if number == 0:
                 after_first()
@@ -73,6 +77,22 @@ def test_an_emptied_target_takes_a_start_afresh(local, tmp_path):
     with pytest.raises(PystreamError, match=r"emptied, .*begins? afresh with restore='none'"):
         start(local.sink(), tmp_path / "state", [5000])
     start(local.sink(), tmp_path / "state", [5000], restore="none").wait()
+    assert local.rows() == wanted()
+
+
+def test_a_target_that_has_lost_rows_is_refused(local, tmp_path):
+    """Also where the last epoch had none, and nothing was to be finished."""
+    copy, state = tmp_path / "copy", tmp_path / "state"
+    three_epochs(local, state, lambda: shutil.copytree(local.path, copy), empty=1)
+    shutil.rmtree(local.path)
+    local.path.mkdir()
+    with pytest.raises(SinkError, match=r"up to epoch [56], .* up to epoch 0 now: it was emptied"):
+        start(local.sink(), state, [5000])
+    shutil.rmtree(local.path)
+    shutil.copytree(copy, local.path)
+    with pytest.raises(SinkError, match=r"up to epoch [12] now: .* start with restore=[12] if"):
+        start(local.sink(), state, [5000])
+    start(local.sink(), state, [5000], restore=2).wait()
     assert local.rows() == wanted()
 
 
