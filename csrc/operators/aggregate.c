@@ -1,14 +1,12 @@
-/* aggregate.c -- the operator: how it is made of its arguments, what each message means to it, and
- * when dead keys are forgotten. aggregate_input.c takes rows in, aggregate_rows.c finds their
- * accumulators, aggregate_emit.c lets results out.
+/* aggregate.c -- the operator: how it is made of its arguments, and what each message means to it.
+ * aggregate_input.c takes rows in, aggregate_rows.c finds their accumulators, aggregate_emit.c lets
+ * results out, aggregate_sweep.c forgets dead keys.
  */
 #include "operators/aggregate.h"
 
 #include <string.h>
 
 #include "operators/aggregate_state.h"
-
-#define SWEEP_MIN 65536
 
 /* ---- the operator ---- */
 
@@ -21,54 +19,6 @@ static void update_stats(aggregate *self)
         aggregate_tell_hot_keys(self);
     }
     ps_stat_set(&self->op.stats.state_bytes, bytes);
-}
-
-/* Without memory for it the next sweep comes with some more keys: windows that are over give memory
- * back, and until then dead keys are only kept. */
-static ps_status put_sweep_off(aggregate *self)
-{
-    const int64_t live = ps_keymap_live(self->keys);
-    self->sweep_at = live + live / 8;
-    return PS_OK;
-}
-
-/* Keys that no slice holds any more are forgotten once they may be half of all. */
-static ps_status sweep_keys(aggregate *self, ps_error *err)
-{
-    const int64_t capacity = ps_keymap_capacity(self->keys);
-    if (ps_keymap_live(self->keys) < self->sweep_at) { /* dead keys not yet swept are among them */
-        return PS_OK;
-    }
-    if (self->frozen.active) { /* its rows name their keys by gid */
-        return PS_OK;
-    }
-    uint8_t *live = ps_alloc_zeroed(self->op.mem, (size_t)capacity);
-    if (live == NULL) {
-        return put_sweep_off(self);
-    }
-    for (int64_t s = 0; s < self->store.count; s++) {
-        const ps_slice *slice = self->store.slices[s];
-        for (int64_t k = 0; k < slice->chunk_room; k++) {
-            const int64_t rows = ps_slice_chunk_rows(slice, k);
-            for (int64_t i = 0; i < rows; i++) {
-                const int64_t gid = k * PS_SLICE_ROWS + i;
-                if (ps_agg_rows(slice->chunks[k] + (size_t)i * self->store.stride) != 0) {
-                    live[gid] = 1;
-                }
-            }
-        }
-    }
-    const ps_status status = ps_keymap_sweep(self->keys, live, err);
-    ps_hot_keys_sweep(&self->hot, live);
-    ps_free(self->op.mem, live, (size_t)capacity);
-    if (status == PS_NO_MEMORY || status == PS_BUDGET) {
-        return put_sweep_off(self);
-    }
-    /* Keys come back: right after a window few are live, and forgetting the others would only have
-     * them added again for the next one. So the peak counts, and fades when it does not return. */
-    self->most_live = ps_max_i64(ps_keymap_live(self->keys), self->most_live - self->most_live / 4);
-    self->sweep_at = ps_max_i64(SWEEP_MIN, 2 * self->most_live);
-    return status;
 }
 
 static ps_status on_batch(ps_operator *op, ps_batch *batch, ps_selection *selection, ps_error *err)
@@ -86,7 +36,7 @@ static ps_status on_watermark(ps_operator *op, int64_t watermark, ps_error *err)
     aggregate *self = (aggregate *)op;
     PS_TRY(aggregate_finish_pending(self, err));
     if (self->keys != NULL) {
-        PS_TRY(sweep_keys(self, err));
+        aggregate_sweep(self);
     }
     if (watermark > self->watermark && (self->windowed || watermark == PS_TIME_MAX)) {
         self->pending = true;
@@ -292,7 +242,7 @@ ps_status ps_aggregate_create(ps_mem *mem, ps_schema *input, ps_schema *output,
     self->time_shift = args->event_time_shift;
     self->watermark = PS_TIME_MIN;
     self->next_window = INT64_MIN;
-    self->sweep_at = SWEEP_MIN;
+    self->sweep_at = AGGREGATE_SWEEP_MIN;
     self->watches_keys = args->key_count > 0;
     ps_status status = PS_OK;
     if (self->windowed) {

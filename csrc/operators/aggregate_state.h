@@ -47,6 +47,9 @@ typedef struct aggregate {
     int64_t next_window; /* number of the first window not yet emitted */
     int64_t sweep_at;    /* keys at which dead ones are looked for */
     int64_t most_live;   /* keys that sweeps found alive: their peak, fading */
+    bool sweeping; /* chunks of keys from sweep_chunk to sweep_end are still to be looked at */
+    int64_t sweep_chunk, sweep_end;
+    int64_t swept_at_rows; /* rows that had come in at the last watermark */
     /* emission under way */
     bool pending; /* towards target; its watermark has not been passed on */
     int64_t target;
@@ -96,6 +99,10 @@ PS_MUST_CHECK ps_status aggregate_resume(ps_operator *op, bool *more, ps_error *
 PS_MUST_CHECK ps_status aggregate_finish_pending(aggregate *self, ps_error *err);
 /* Emits every window that ends at or before `watermark` and passes the watermark on. */
 PS_MUST_CHECK ps_status aggregate_advance(aggregate *self, int64_t watermark, ps_error *err);
+
+/* aggregate_sweep.c: forgets some of the keys that are dead, once they may be half of all. */
+#define AGGREGATE_SWEEP_MIN 65536
+void aggregate_sweep(aggregate *self);
 
 /* aggregate_snapshot.c */
 extern const char *const aggregate_progress_names[AGGREGATE_PROGRESS];

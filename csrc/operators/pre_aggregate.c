@@ -91,20 +91,12 @@ void ps_pre_aggregate_destroy(ps_pre_aggregate *pre)
 }
 
 /* Forgets the rows, and the keys once they are many. */
-static ps_status forget(aggregate *self, ps_error *err)
+static void forget(aggregate *self)
 {
     ps_slice_retire(&self->store, INT64_MAX);
-    if (self->keys == NULL || ps_keymap_live(self->keys) <= KEYS_KEPT) {
-        return PS_OK;
+    if (self->keys != NULL && ps_keymap_live(self->keys) > KEYS_KEPT) {
+        ps_keymap_clear(self->keys);
     }
-    const size_t capacity = (size_t)ps_keymap_capacity(self->keys);
-    uint8_t *const live = ps_alloc_zeroed(self->op.mem, capacity);
-    if (live == NULL) {
-        return ps_mem_refused(self->op.mem, capacity, "a sweep of dead keys", err);
-    }
-    const ps_status status = ps_keymap_sweep(self->keys, live, err);
-    ps_free(self->op.mem, live, capacity);
-    return status;
 }
 
 static ps_status write_out(aggregate *self, ps_error *err)
@@ -125,7 +117,7 @@ static ps_status reduce(ps_pre_aggregate *pre, ps_batch *batch, ps_selection *se
         PS_TRY(write_out(self, err));
     }
     if (status == PS_OK || status == PS_OVERFLOW) {
-        PS_TRY(forget(self, err));
+        forget(self);
     }
     return status;
 }

@@ -64,14 +64,15 @@ void ps_hot_keys_add_rows(ps_hot_keys *hot, uint32_t gid, int64_t rows)
     count(hot, gid, samples);
 }
 
-void ps_hot_keys_sweep(ps_hot_keys *hot, const uint8_t *live)
+void ps_hot_keys_sweep(ps_hot_keys *hot, int64_t first, int64_t count, const uint8_t *live)
 {
     int32_t kept = 0;
     for (int32_t i = 0; i < hot->used; i++) {
+        const int64_t place = hot->gids[i] - first;
         hot->gids[kept] = hot->gids[i];
         hot->counts[kept] = hot->counts[i];
         hot->errors[kept] = hot->errors[i];
-        kept += live[hot->gids[i]] != 0;
+        kept += place < 0 || place >= count || live[place] != 0;
     }
     hot->used = kept;
 }

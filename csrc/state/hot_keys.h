@@ -34,8 +34,9 @@ typedef struct ps_hot_keys {
 void ps_hot_keys_add(ps_hot_keys *hot, const uint32_t *gids, int64_t count);
 /* As many next rows of one key. */
 void ps_hot_keys_add_rows(ps_hot_keys *hot, uint32_t gid, int64_t rows);
-/* Forgets keys that are dead: their numbers go to others. */
-void ps_hot_keys_sweep(ps_hot_keys *hot, const uint8_t *live);
+/* Forgets those of the keys first..first + count whose live[gid - first] is 0: their numbers go to
+ * others. */
+void ps_hot_keys_sweep(ps_hot_keys *hot, int64_t first, int64_t count, const uint8_t *live);
 /* At most `room` keys with at least one of `least` samples, most first; counts[i]: samples that
  * each has for certain. Returns their number. */
 int32_t ps_hot_keys_top(const ps_hot_keys *hot, int64_t least, int32_t room, uint32_t *gids,

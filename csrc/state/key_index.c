@@ -5,7 +5,9 @@
 
 #define SEGMENT_MIN 64u
 #define SEGMENT_MAX (1u << 18)
-#define DEPTH_MAX 14u /* the bits of a tag that no slot of a segment of SEGMENT_MAX needs */
+#define REMOVALS 1024u     /* of a segment, from one look for a partner to the next */
+#define GOLDEN 2654435769u /* 2^32 / phi: spreads ids that follow one another */
+#define DEPTH_MAX 14u      /* the bits of a tag that no slot of a segment of SEGMENT_MAX needs */
 
 void ps_key_index_init(ps_key_index *index, ps_mem *mem)
 {
@@ -22,14 +24,28 @@ static size_t directory_bytes(uint32_t depth)
     return ((size_t)1 << depth) * sizeof(ps_key_segment *);
 }
 
-static ps_key_segment *segment_create(ps_key_index *index, uint32_t capacity, uint32_t depth)
+/* id: the directory bits of its keys. */
+static uint32_t most_entries(uint32_t capacity, uint32_t id)
+{
+    const uint32_t sixteenth = capacity / 16;
+    return capacity < SEGMENT_MAX
+               ? 10 * sixteenth
+               : 8 * sixteenth + (uint32_t)((uint64_t)(id * GOLDEN) * 2 * sixteenth >> 32);
+}
+
+static ps_key_segment *segment_create(ps_key_index *index, uint32_t capacity, uint32_t depth,
+                                      uint32_t id)
 {
     ps_key_segment *segment = ps_alloc(index->mem, sizeof *segment);
     if (segment == NULL) {
         return NULL;
     }
     *segment = (ps_key_segment){
-        .mask = capacity - 1, .shift = (uint32_t)__builtin_clz(capacity) + 1, .depth = depth};
+        .mask = capacity - 1,
+        .shift = (uint32_t)__builtin_clz(capacity) + 1,
+        .most = most_entries(capacity, id),
+        .depth = depth,
+    };
     segment->entries = ps_alloc_zeroed(index->mem, entries_bytes(capacity));
     if (segment->entries == NULL) {
         ps_free(index->mem, segment, sizeof *segment);
@@ -86,6 +102,7 @@ static bool segment_double(ps_key_index *index, ps_key_segment *segment)
     segment->entries = entries;
     segment->mask = old_capacity * 2 - 1;
     segment->shift--;
+    segment->most = most_entries(old_capacity * 2, 0);
     segment->used = 0;
     for (uint32_t i = 0; i < old_capacity; i++) {
         if (old[i] != 0) {
@@ -121,15 +138,17 @@ static bool segment_split(ps_key_index *index, ps_key_segment *segment, uint64_t
     }
     const uint32_t capacity = segment->mask + 1;
     const uint32_t depth = segment->depth + 1;
-    ps_key_segment *low = segment_create(index, capacity, depth);
-    ps_key_segment *high = low == NULL ? NULL : segment_create(index, capacity, depth);
+    const uint64_t bit = (uint64_t)1 << segment->depth;
+    const uint32_t id = (uint32_t)(hash & (bit - 1));
+    ps_key_segment *low = segment_create(index, capacity, depth, id);
+    ps_key_segment *high =
+        low == NULL ? NULL : segment_create(index, capacity, depth, id | (uint32_t)bit);
     if (high == NULL) {
         if (low != NULL) {
             segment_destroy(index, low);
         }
         return false;
     }
-    const uint64_t bit = (uint64_t)1 << segment->depth;
     for (uint32_t i = 0; i < capacity; i++) {
         const uint64_t entry = segment->entries[i];
         if (entry != 0) {
@@ -137,7 +156,7 @@ static bool segment_split(ps_key_index *index, ps_key_segment *segment, uint64_t
         }
     }
     const uint64_t count = (uint64_t)1 << index->depth;
-    for (uint64_t i = hash & (bit - 1); i < count; i += bit) {
+    for (uint64_t i = id; i < count; i += bit) {
         index->directory[i] = (i & bit) != 0 ? high : low;
     }
     segment_destroy(index, segment);
@@ -151,7 +170,7 @@ bool ps_key_index_reserve(ps_key_index *index, uint64_t hash)
         if (directory == NULL) {
             return false;
         }
-        directory[0] = segment_create(index, SEGMENT_MIN, 0);
+        directory[0] = segment_create(index, SEGMENT_MIN, 0, 0);
         if (directory[0] == NULL) {
             ps_free(index->mem, directory, directory_bytes(0));
             return false;
@@ -162,7 +181,7 @@ bool ps_key_index_reserve(ps_key_index *index, uint64_t hash)
     for (;;) {
         ps_key_segment *segment = ps_key_index_segment(index, hash);
         const uint64_t capacity = (uint64_t)segment->mask + 1;
-        if (((uint64_t)segment->used + 1) * 8 <= capacity * 5) {
+        if (segment->used < segment->most) {
             return true;
         }
         /* Past DEPTH_MAX (2 billion keys a shard, or a broken hash) segments grow instead: the bits
@@ -177,4 +196,76 @@ bool ps_key_index_reserve(ps_key_index *index, uint64_t hash)
 void ps_key_index_add(ps_key_index *index, uint64_t hash, uint32_t gid)
 {
     segment_add(ps_key_index_segment(index, hash), hash << 32 | ((uint64_t)gid + 1));
+}
+
+/* Every entry behind the gap stays findable: one whose home lies in front of it moves into it. */
+static void close_gap(ps_key_segment *segment, uint32_t gap)
+{
+    for (uint32_t slot = (gap + 1) & segment->mask; segment->entries[slot] != 0;
+         slot = (slot + 1) & segment->mask) {
+        const uint32_t home = ps_key_index_home(segment, segment->entries[slot] >> 32);
+        if (((slot - home) & segment->mask) >= ((slot - gap) & segment->mask)) {
+            segment->entries[gap] = segment->entries[slot];
+            gap = slot;
+        }
+    }
+    segment->entries[gap] = 0;
+}
+
+static void add_all(ps_key_segment *to, const ps_key_segment *from)
+{
+    for (uint32_t i = 0; i <= from->mask; i++) {
+        if (from->entries[i] != 0) {
+            segment_add(to, from->entries[i]);
+        }
+    }
+}
+
+/* One segment takes the keys of two that were split from one, when they fill a quarter of it. */
+static void join_partners(ps_key_index *index, ps_key_segment *segment, uint64_t hash)
+{
+    if (segment->depth == 0) {
+        return;
+    }
+    const uint64_t bit = (uint64_t)1 << (segment->depth - 1);
+    const uint32_t id = (uint32_t)(hash & (bit - 1));
+    ps_key_segment *const partner = ps_key_index_segment(index, hash ^ bit);
+    if (partner->depth != segment->depth || partner->mask != segment->mask ||
+        segment->used + partner->used > (segment->mask + 1) / 4) {
+        return;
+    }
+    ps_key_segment *const joined = segment_create(index, segment->mask + 1, segment->depth - 1, id);
+    if (joined == NULL) {
+        return; /* they stay as they are */
+    }
+    add_all(joined, segment);
+    add_all(joined, partner);
+    const uint64_t count = (uint64_t)1 << index->depth;
+    for (uint64_t i = id; i < count; i += bit) {
+        index->directory[i] = joined;
+    }
+    segment_destroy(index, segment);
+    segment_destroy(index, partner);
+}
+
+bool ps_key_index_remove(ps_key_index *index, uint64_t hash, uint32_t gid)
+{
+    if (index->directory == NULL) {
+        return false;
+    }
+    ps_key_segment *const segment = ps_key_index_segment(index, hash);
+    const uint64_t wanted = hash << 32 | ((uint64_t)gid + 1);
+    uint32_t slot = ps_key_index_home(segment, hash);
+    while (segment->entries[slot] != wanted) {
+        if (segment->entries[slot] == 0) {
+            return false;
+        }
+        slot = (slot + 1) & segment->mask;
+    }
+    close_gap(segment, slot);
+    segment->used--;
+    if (segment->used % REMOVALS == 0) {
+        join_partners(index, segment, hash);
+    }
+    return true;
 }

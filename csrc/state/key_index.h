@@ -4,7 +4,9 @@
  *   directory[2^depth] -> segment { entries[capacity] }, linear probing, load <= 5/8
  *
  * The first segment doubles until it has SEGMENT_MAX entries (2 MiB, one huge page); from then on a
- * full segment splits in two, so growth costs the same at a thousand keys and at a hundred million.
+ * full segment splits in two, so growth costs the same at a thousand keys and at a hundred million;
+ * two that have become nearly empty join again. Segments split at loads between 1/2 and 5/8, or all
+ * would within the same few rows.
  * A tag says where its entry belongs, so growing reads no key; slots are in the order of the tags,
  * so it reads and writes in a row. The price: a probe that finds nothing has fewer bits to
  * tell keys of its slot apart, 7 with 20 M keys, and may have to compare one.
@@ -21,6 +23,7 @@ typedef struct ps_key_segment {
     uint32_t mask;     /* capacity - 1 */
     uint32_t shift;    /* of a tag: its slot; capacity is 2^(32 - shift) */
     uint32_t used;
+    uint32_t most;  /* entries before it grows */
     uint32_t depth; /* directory bits that all its keys share */
 } ps_key_segment;
 
@@ -37,6 +40,8 @@ void ps_key_index_fini(ps_key_index *index); /* empties; may be used again */
 bool ps_key_index_reserve(ps_key_index *index, uint64_t hash);
 /* Adds a key that is not in the index; room was reserved. */
 void ps_key_index_add(ps_key_index *index, uint64_t hash, uint32_t gid);
+/* Removes it; false: it is not there. */
+bool ps_key_index_remove(ps_key_index *index, uint64_t hash, uint32_t gid);
 
 static inline ps_key_segment *ps_key_index_segment(const ps_key_index *index, uint64_t hash)
 {

@@ -22,7 +22,7 @@ ps_status ps_keymap_create(ps_mem *mem, const ps_type *types, int32_t key_count,
     }
     map->mem = mem;
     map->key_count = key_count;
-    map->null_gid = NO_GID;
+    map->null_gid = map->free_gid = NO_GID;
     for (int32_t k = 0; k < key_count; k++) {
         map->kinds[k] = ps_type_class(&types[k]);
         PS_CHECK(map->kinds[k] != PS_CLASS_NONE);
@@ -32,6 +32,7 @@ ps_status ps_keymap_create(ps_mem *mem, const ps_type *types, int32_t key_count,
     ps_chunks_init(&map->keys, mem, map->by_word ? sizeof(uint64_t) : sizeof(byte_key));
     ps_key_index_init(&map->index, mem);
     ps_arena_init(&map->arena, mem);
+    ps_arena_init(&map->old_arena, mem);
     *out = map;
     return PS_OK;
 }
@@ -45,9 +46,7 @@ void ps_keymap_destroy(ps_keymap *map)
     ps_key_index_fini(&map->index);
     ps_chunks_fini(&map->keys);
     ps_arena_fini(&map->arena);
-    if (map->free_gids != NULL) {
-        ps_free(map->mem, map->free_gids, (size_t)map->free_room * sizeof(uint32_t));
-    }
+    ps_arena_fini(&map->old_arena);
     if (map->encoded != NULL) {
         ps_free(map->mem, map->encoded, map->encoded_room);
     }
@@ -67,15 +66,17 @@ int64_t ps_keymap_live(const ps_keymap *map)
 int64_t ps_keymap_bytes(const ps_keymap *map)
 {
     return ps_chunks_bytes(&map->keys) + map->index.size_bytes + map->arena.size_bytes +
-           (int64_t)(map->span * sizeof(uint32_t)) + map->free_room * (int64_t)sizeof(uint32_t) +
+           map->old_arena.size_bytes + (int64_t)(map->span * sizeof(uint32_t)) +
            (int64_t)map->encoded_room;
 }
 
 /* A gid whose key slot is addressable; counted as live. */
 static ps_status take_gid(ps_keymap *map, uint32_t *gid, ps_error *err)
 {
-    if (map->free_count > 0) {
-        *gid = map->free_gids[--map->free_count];
+    if (map->free_gid != NO_GID) {
+        *gid = map->free_gid;
+        map->free_gid =
+            (uint32_t)(map->by_word ? *word_at(map, *gid) : bytes_at(map, *gid)->size_bytes);
     } else {
         if (map->capacity >= NO_GID - 1) {
             return ps_fail(err, PS_UNSUPPORTED, "more than %u keys on one shard: use more shards",

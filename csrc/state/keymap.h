@@ -7,12 +7,12 @@
  *   gid = direct[word - base]                  extendible segments of at most 2 MiB
  *   (else the hash index too)
  *
- * Invariants   I1  a gid is below ps_keymap_capacity and stays valid until a sweep frees it
+ * Invariants   I1  a gid is below ps_keymap_capacity and stays valid until its key is forgotten
  *              I2  keys never move; the index grows by one segment (<= 2 MiB) at a time, so that no
  *                  single call pays for the size of the whole state
  * Nulls are keys of their own. One thread at a time.
  * Cost         direct ~1 ns a row; index: one cache miss for the entry and one for the key, both
- *              prefetched over a chunk of rows. 8 to 13 B a key for the index at 30-62% load, 8 B
+ *              prefetched over a chunk of rows. 13 to 32 B a key for the index at 25-62% load, 8 B
  *              for a word, 24 B + its bytes for a byte key.
  * Source       dense tickets: Xue and Marcus, "Global Hash Tables Strike Back!", 2025; extendible
  *              hashing: Fagin et al., 1979.
@@ -21,6 +21,7 @@
 #define PS_STATE_KEYMAP_H
 
 #include "arrow/vector.h"
+#include "state/chunks.h"
 
 typedef struct ps_keymap ps_keymap;
 
@@ -43,7 +44,16 @@ void ps_keymap_load(const ps_keymap *map, const uint32_t *gids, int64_t count, i
                     ps_vector_scratch *scratch, ps_vector *out);
 /* A bound on the bytes of the texts in the keys gids[0..count): at most 9 a column above them. */
 int64_t ps_keymap_text_bytes(const ps_keymap *map, const uint32_t *gids, int64_t count);
-/* Forgets every key whose live[gid] is 0 and gives its gid to a later key. O(keys). */
-PS_MUST_CHECK ps_status ps_keymap_sweep(ps_keymap *map, const uint8_t *live, ps_error *err);
+
+/* Keys are forgotten a chunk of PS_CHUNK_ITEMS gids at a time, so that no call pays for all: those
+ * whose live[gid % PS_CHUNK_ITEMS] is 0 are, and later keys get their gids. */
+void ps_keymap_forget(ps_keymap *map, int64_t chunk, const uint8_t *live);
+/* Behind the last chunk: gives back what no key needs; the bytes of keys by ps_keymap_compact. */
+void ps_keymap_end_sweep(ps_keymap *map);
+/* Moves the bytes of so many chunks of keys together, if much of their memory is of forgotten ones.
+ * Without room for that they stay where they are. */
+void ps_keymap_compact(ps_keymap *map, int64_t chunks);
+/* Forgets all keys; the next gid is 0. */
+void ps_keymap_clear(ps_keymap *map);
 
 #endif

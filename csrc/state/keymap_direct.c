@@ -36,16 +36,24 @@ ps_status ps_keymap_direct_leave(ps_keymap *map, ps_error *err)
     return PS_OK;
 }
 
+/* The part of the table that holds keys; empty when it holds none. */
+static void held_part(const ps_keymap *map, uint64_t *first, uint64_t *end)
+{
+    *first = 0;
+    *end = map->span;
+    while (*first < *end && map->direct[*first] == 0) {
+        (*first)++;
+    }
+    while (*end > *first && map->direct[*end - 1] == 0) {
+        (*end)--;
+    }
+}
+
 ps_status ps_keymap_direct_widen(ps_keymap *map, int64_t low, int64_t high, int64_t more_keys,
                                  bool *fits, ps_error *err)
 {
-    uint64_t first = 0, end = map->span; /* the part of the table that holds keys */
-    while (first < end && map->direct[first] == 0) {
-        first++;
-    }
-    while (end > first && map->direct[end - 1] == 0) {
-        end--;
-    }
+    uint64_t first, end;
+    held_part(map, &first, &end);
     const bool holds = first < end;
     const int64_t asked_low = low;
     if (holds) {
@@ -87,39 +95,19 @@ ps_status ps_keymap_direct_widen(ps_keymap *map, int64_t low, int64_t high, int6
     return PS_OK;
 }
 
-ps_status ps_keymap_direct_rebuild(ps_keymap *map, const uint8_t *live, ps_error *err)
+void ps_keymap_direct_narrow(ps_keymap *map)
 {
-    int64_t low = INT64_MAX, high = INT64_MIN;
-    for (uint32_t gid = 0; gid < map->capacity; gid++) {
-        if (live[gid] && gid != map->null_gid) {
-            low = ps_min_i64(low, (int64_t)*word_at(map, gid));
-            high = ps_max_i64(high, (int64_t)*word_at(map, gid));
-        }
-    }
-    uint32_t *held = map->direct;
-    const uint64_t held_base = map->base, held_span = map->span;
-    map->direct = NULL;
-    map->span = 0;
-    bool fits = true;
-    if (low <= high) {
+    uint64_t first, end;
+    held_part(map, &first, &end);
+    if (first == end) {
+        ps_keymap_direct_free(map);
+    } else if (map->span > DIRECT_ALWAYS && end - first <= map->span / 4) {
+        const int64_t low = (int64_t)(map->base + first), high = (int64_t)(map->base + (end - 1));
+        bool fits;
         /* A part of a range that was allowed stays allowed: count the keys that earned it. */
-        const ps_status status =
-            ps_keymap_direct_widen(map, low, high, (int64_t)DIRECT_MAX, &fits, err);
-        if (status != PS_OK) {
-            map->direct = held;
-            map->base = held_base;
-            map->span = held_span;
-            return status;
-        }
-        PS_CHECK(fits);
+        const ps_status kept =
+            ps_keymap_direct_widen(map, low, high, (int64_t)DIRECT_MAX, &fits, NULL);
+        PS_ASSERT(kept != PS_OK || fits);
+        (void)kept;
     }
-    for (uint32_t gid = 0; low <= high && gid < map->capacity; gid++) {
-        if (live[gid] && gid != map->null_gid) {
-            map->direct[*word_at(map, gid) - map->base] = gid + 1;
-        }
-    }
-    if (held != NULL) {
-        ps_free(map->mem, held, held_span * sizeof(uint32_t));
-    }
-    return PS_OK;
 }

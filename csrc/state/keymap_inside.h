@@ -29,9 +29,8 @@ struct ps_keymap {
     uint32_t capacity; /* one past the largest gid ever given */
     int64_t live;
     uint32_t null_gid; /* of the null of a single column */
-    uint32_t *free_gids;
-    int64_t free_count, free_room;
-    ps_chunks keys; /* uint64_t words or byte_key */
+    uint32_t free_gid; /* the first of a chain through the places of their keys */
+    ps_chunks keys;    /* uint64_t words or byte_key */
     ps_key_index index;
     /* by word, while the keys are compact */
     bool direct_on;
@@ -39,6 +38,10 @@ struct ps_keymap {
     uint64_t base, span;
     /* by bytes */
     ps_arena arena;
+    int64_t dead_bytes; /* of forgotten keys */
+    bool compacting;    /* the keys of chunks from compact_chunk to compact_end are still to move */
+    ps_arena old_arena; /* from here to `arena` */
+    int64_t compact_chunk, compact_end;
     uint8_t *encoded; /* the rows of one chunk */
     size_t encoded_room;
 };
@@ -60,9 +63,8 @@ PS_MUST_CHECK ps_status ps_keymap_direct_widen(ps_keymap *map, int64_t low, int6
                                                int64_t more_keys, bool *fits, ps_error *err);
 /* Leaves it for the index. */
 PS_MUST_CHECK ps_status ps_keymap_direct_leave(ps_keymap *map, ps_error *err);
-/* Clears dead keys and forgets a range that they alone spanned. */
-PS_MUST_CHECK ps_status ps_keymap_direct_rebuild(ps_keymap *map, const uint8_t *live,
-                                                 ps_error *err);
+/* Gives room back that is many times what its keys span; keeps it when memory is refused. */
+void ps_keymap_direct_narrow(ps_keymap *map);
 
 /* keymap_rows.c: each row of the key columns as bytes, in map->encoded until the next call. */
 PS_MUST_CHECK ps_status ps_keymap_rows_encode(ps_keymap *map, const ps_vector *keys, int64_t count,

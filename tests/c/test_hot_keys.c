@@ -102,7 +102,8 @@ static void the_first_come_first(void)
     uint8_t live[20] = {0};
     live[gids[3]] = live[gids[5]] = 1;
     const uint32_t third = gids[3], fifth = gids[5];
-    ps_hot_keys_sweep(&hot, live);
+    ps_hot_keys_sweep(&hot, 0, 10, live);
+    ps_hot_keys_sweep(&hot, 10, 10, live + 10);
     CHECK_EQ(ps_hot_keys_top(&hot, 1000, ROOM, gids, counts), 2);
     CHECK(gids[0] == third && gids[1] == fifth && counts[0] == 17 && counts[1] == 15);
 }

@@ -126,6 +126,99 @@ static void load_stays_below_five_eighths(void)
     free(hashes);
 }
 
+/* Adds and removes in turns: what is there is found once, what is not is not removed again. */
+static void removed_hashes_are_gone_and_the_others_found(void)
+{
+    enum { COUNT = 200000, ROUNDS = 12 };
+    ps_mem *mem = make_account();
+    ps_key_index index;
+    uint64_t *hashes = room(COUNT);
+    bool *there = calloc(COUNT, sizeof *there);
+    rng random = {11};
+    CHECK(there != NULL);
+    ps_key_index_init(&index, mem);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        /* Some are equal, and some share their slot with fifteen others. */
+        hashes[i] = ps_hash_u64(i % 5 == 0 ? i / 50 : i) & ~(i % 3 == 0 ? UINT64_C(0x3c000) : 0);
+    }
+    CHECK(!ps_key_index_remove(&index, hashes[0], 0));
+    for (int64_t round = 0; round < ROUNDS; round++) {
+        const int64_t adds = round % 3 == 2 ? 1 : 6; /* of ten: it grows, and shrinks */
+        for (uint32_t i = 0; i < COUNT; i++) {
+            const bool wanted = rng_below(&random, 10) < adds;
+            if (wanted && !there[i]) {
+                CHECK(ps_key_index_reserve(&index, hashes[i]));
+                ps_key_index_add(&index, hashes[i], i);
+            } else if (!wanted) {
+                CHECK_EQ(ps_key_index_remove(&index, hashes[i], i), there[i]);
+            }
+            there[i] = wanted;
+        }
+        for (uint32_t i = 0; i < COUNT; i++) {
+            CHECK_EQ(found(&index, hashes[i], i), there[i]);
+        }
+    }
+    ps_key_index_fini(&index);
+    settle(mem);
+    free(hashes);
+    free(there);
+}
+
+/* Segments that were split join again, also when that is refused at times, and give memory back. */
+static void an_emptied_index_is_small_again(void)
+{
+    enum { COUNT = 2000000 };
+    ps_mem *mem = make_account();
+    ps_key_index index;
+    ps_key_index_init(&index, mem);
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            const uint64_t hash = ps_hash_u64(i);
+            CHECK(ps_key_index_reserve(&index, hash));
+            ps_key_index_add(&index, hash, i);
+        }
+        const int64_t full = index.size_bytes;
+        CHECK(full > 8 * COUNT);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            ps_mem_fail_at(mem, i % 4096 == 0 ? 1 : 0);
+            if (i % 100 != 0) {
+                CHECK(ps_key_index_remove(&index, ps_hash_u64(i), i));
+            }
+        }
+        ps_mem_fail_at(mem, 0);
+        CHECK(index.size_bytes < full / 4);
+        CHECK(index.size_bytes <= ps_mem_used(mem));
+        for (uint32_t i = 0; i < COUNT; i += 100) {
+            CHECK(found(&index, ps_hash_u64(i), i));
+            CHECK(ps_key_index_remove(&index, ps_hash_u64(i), i));
+        }
+    }
+    ps_key_index_fini(&index);
+    settle(mem);
+}
+
+/* A directory of equal segments: they do not all split within the same few keys. */
+static void segments_split_at_different_loads(void)
+{
+    enum { COUNT = 5 << 20 };
+    ps_mem *mem = make_account();
+    ps_key_index index;
+    int64_t most = 0;
+    ps_key_index_init(&index, mem);
+    for (uint32_t i = 0; i < COUNT;) {
+        const int64_t before = index.size_bytes;
+        for (const uint32_t end = i + 65536; i < end; i++) {
+            const uint64_t hash = ps_hash_u64(i);
+            CHECK(ps_key_index_reserve(&index, hash));
+            ps_key_index_add(&index, hash, i);
+        }
+        most = ps_max_i64(most, index.size_bytes - before);
+    }
+    CHECK(most < index.size_bytes / 8);
+    ps_key_index_fini(&index);
+    settle(mem);
+}
+
 /* Each refused reservation changes nothing: what was added is found, and the next attempt works. */
 static void refusals_change_nothing(void)
 {
@@ -167,6 +260,9 @@ int main(void)
     RUN(a_segment_that_cannot_split_doubles);
     RUN(equal_hashes_share_a_segment);
     RUN(load_stays_below_five_eighths);
+    RUN(removed_hashes_are_gone_and_the_others_found);
+    RUN(an_emptied_index_is_small_again);
+    RUN(segments_split_at_different_loads);
     RUN(refusals_change_nothing);
     return 0;
 }

@@ -337,6 +337,16 @@ static void model_check_loads(model *m)
     }
 }
 
+/* Forgets the keys whose live[gid] is 0. */
+static void sweep(ps_keymap *map, const uint8_t *live)
+{
+    for (int64_t at = 0; at < ps_keymap_capacity(map); at += PS_CHUNK_ITEMS) {
+        ps_keymap_forget(map, at / PS_CHUNK_ITEMS, live + at);
+    }
+    ps_keymap_end_sweep(map);
+    ps_keymap_compact(map, INT64_MAX);
+}
+
 /* Keeps a key with a chance of `keep` in ten. */
 static void model_sweep(model *m, rng *random, int64_t keep)
 {
@@ -349,7 +359,7 @@ static void model_sweep(model *m, rng *random, int64_t keep)
             m->live--;
         }
     }
-    CHECK_OK(ps_keymap_sweep(m->map, live, NULL));
+    sweep(m->map, live);
     CHECK_EQ(ps_keymap_live(m->map), m->live);
 }
 
@@ -408,6 +418,58 @@ static void sweeps_forget_the_dead_and_reuse_their_ids(void)
     }
 }
 
+/* Rows come between the chunks of a sweep, and between those of moving bytes together. */
+static void keys_come_while_others_are_forgotten(void)
+{
+    static uint8_t live[KEYS_MAX];
+    for (size_t k = 0; k < UNIVERSE_COUNT; k++) {
+        model *m = model_create(&UNIVERSES[k]);
+        rng random = {k + 77};
+        for (int64_t round = 0; round < 3; round++) {
+            intern_random(m, &random, 20000);
+            const int64_t end = ps_keymap_capacity(m->map);
+            for (int64_t at = 0; at < end; at += PS_CHUNK_ITEMS) {
+                for (int64_t i = 0; i < PS_CHUNK_ITEMS && at + i < m->peak; i++) {
+                    const int64_t key = m->owner[at + i];
+                    live[i] = key >= 0 && rng_below(&random, 4) == 0;
+                    if (key >= 0 && !live[i]) {
+                        m->gid[key] = m->owner[at + i] = -1;
+                        m->live--;
+                    }
+                }
+                ps_keymap_forget(m->map, at / PS_CHUNK_ITEMS, live);
+                intern_random(m, &random, 300);
+            }
+            ps_keymap_end_sweep(m->map);
+            for (int64_t at = 0; at < end; at += PS_CHUNK_ITEMS) {
+                ps_keymap_compact(m->map, 1);
+                intern_random(m, &random, 300);
+            }
+            model_check_loads(m);
+        }
+        model_destroy(m);
+    }
+}
+
+static void a_cleared_map_begins_again(void)
+{
+    for (size_t k = 0; k < UNIVERSE_COUNT; k++) {
+        model *m = model_create(&UNIVERSES[k]);
+        rng random = {k + 5};
+        for (int round = 0; round < 3; round++) {
+            intern_random(m, &random, 9000);
+            model_check_loads(m);
+            ps_keymap_clear(m->map);
+            CHECK_EQ(ps_keymap_live(m->map), 0);
+            CHECK_EQ(ps_keymap_capacity(m->map), 0);
+            memset(m->gid, -1, sizeof m->gid);
+            memset(m->owner, -1, sizeof m->owner);
+            m->live = m->peak = 0;
+        }
+        model_destroy(m);
+    }
+}
+
 /* Memory of the bytes of dead keys is given back. */
 static void swept_bytes_are_given_back(void)
 {
@@ -444,6 +506,37 @@ static void millions_of_sparse_keys(void)
     }
     CHECK_EQ(ps_keymap_live(map), KEYS);
     CHECK(ps_keymap_bytes(map) < (int64_t)KEYS * 28); /* 8 of key, up to 16 of index and slack */
+    ps_keymap_destroy(map);
+    settle(mem);
+}
+
+/* Compact keys of which only the newest stay: the direct table shrinks to them. */
+static void a_table_of_forgotten_keys_is_narrowed(void)
+{
+    enum { KEYS = 1 << 23, CUT = PS_CHUNK_ROWS };
+    static const uint8_t dead[PS_CHUNK_ITEMS];
+    ps_mem *mem = make_account();
+    ps_keymap *map = NULL;
+    const ps_type type = {.id = PS_TYPE_INT64, .width = 8};
+    uint64_t words[CUT];
+    uint32_t gids[CUT], again[CUT];
+    const ps_vector vector = {.kind = PS_CLASS_I64, .values = words};
+    CHECK_OK(ps_keymap_create(mem, &type, 1, &map, NULL));
+    for (int64_t at = 0; at < KEYS; at += CUT) {
+        for (int64_t i = 0; i < CUT; i++) {
+            words[i] = (uint64_t)(at + i);
+        }
+        CHECK_OK(ps_keymap_intern(map, &vector, CUT, gids, NULL));
+    }
+    const int64_t full = ps_keymap_bytes(map);
+    for (int64_t chunk = 0; chunk < KEYS / PS_CHUNK_ITEMS - 1; chunk++) {
+        ps_keymap_forget(map, chunk, dead);
+    }
+    ps_keymap_end_sweep(map);
+    CHECK(ps_keymap_bytes(map) <= full - (int64_t)sizeof(uint32_t) * (KEYS - (1 << 13)));
+    CHECK_OK(ps_keymap_intern(map, &vector, CUT, again, NULL));
+    CHECK(memcmp(gids, again, sizeof gids) == 0);
+    CHECK_EQ(ps_keymap_live(map), PS_CHUNK_ITEMS);
     ps_keymap_destroy(map);
     settle(mem);
 }
@@ -494,7 +587,7 @@ static void refusals_lose_nothing(void)
     }
 }
 
-/* A sweep that is refused may keep ids back, but no live key is lost. */
+/* Bytes of keys that cannot be moved stay where they are, and no key is lost. */
 static void refused_sweeps_keep_the_living(void)
 {
     static uint8_t live[KEYS_MAX];
@@ -502,25 +595,22 @@ static void refused_sweeps_keep_the_living(void)
         bool refused = true;
         for (int64_t n = 1; refused; n++) {
             model *m = model_create(&UNIVERSES[k]);
-            rng random = {n == 0};
+            rng random = {k};
             intern_random(m, &random, 9000);
             for (int64_t gid = 0; gid < m->peak; gid++) {
-                live[gid] = gid % 3 != 1;
-            }
-            ps_mem_fail_at(m->mem, n);
-            refused = ps_keymap_sweep(m->map, live, NULL) != PS_OK;
-            ps_mem_fail_at(m->mem, 0);
-            for (int64_t gid = 0; gid < m->peak; gid++) {
+                live[gid] = gid % 3 == 1;
                 if (!live[gid]) {
                     m->gid[m->owner[gid]] = -1;
                     m->owner[gid] = -1;
+                    m->live--;
                 }
             }
+            const int64_t before = ps_mem_allocations(m->mem);
+            ps_mem_fail_at(m->mem, n);
+            sweep(m->map, live);
+            ps_mem_fail_at(m->mem, 0);
+            refused = ps_mem_allocations(m->mem) - before >= n;
             model_check_loads(m);
-            if (refused) {
-                CHECK_OK(ps_keymap_sweep(m->map, live, NULL));
-            }
-            m->live = ps_keymap_live(m->map);
             intern_random(m, &random, 3000);
             model_check_loads(m);
             model_destroy(m);
@@ -549,8 +639,11 @@ int main(void)
 {
     RUN(ids_are_dense_and_keys_come_back);
     RUN(sweeps_forget_the_dead_and_reuse_their_ids);
+    RUN(keys_come_while_others_are_forgotten);
+    RUN(a_cleared_map_begins_again);
     RUN(swept_bytes_are_given_back);
     RUN(millions_of_sparse_keys);
+    RUN(a_table_of_forgotten_keys_is_narrowed);
     RUN(compact_keys_cost_twelve_bytes);
     RUN(refusals_lose_nothing);
     RUN(refused_sweeps_keep_the_living);
