@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import FrameType
 
 __all__ = ["forget_locals"]
 
-_OURS = (str(Path(__file__).parents[1]), threading.__file__)
+_OURS = (str(Path(__file__).parents[1]) + os.sep, threading.__file__)
 
 
 def forget_locals(error: BaseException) -> None:

@@ -139,3 +139,21 @@ def test_of_a_job_that_fails(part, error, parallelism):
         del job  # which this frame, in the traceback, would keep as long as the job its error
 
     assert garbage_of(work) == []
+
+
+def test_functions_of_users_keep_their_variables():
+    def fail(batch):
+        told = "what a debugger shows"  # noqa: F841
+        raise OSError("made to fail")
+
+    rows = ps.read_arrow(pa.table({"k": [1], "x": [1]}))
+    job = rows.map_batches(fail).for_each(print).start()
+    with pytest.raises(StageError) as caught:
+        job.wait()
+    step = caught.value.__cause__.__traceback__
+    frames = []
+    while step is not None:
+        frames.append(step.tb_frame)
+        step = step.tb_next
+    assert frames[-1].f_locals["told"] == "what a debugger shows"
+    assert all(not frame.f_locals for frame in frames[:-1])
