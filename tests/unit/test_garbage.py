@@ -143,8 +143,8 @@ def test_of_a_job_that_fails(part, error, parallelism):
 
 def test_functions_of_users_keep_their_variables():
     def fail(batch):
-        told = "what a debugger shows"  # noqa: F841
-        raise OSError("made to fail")
+        told = "what a debugger shows"
+        raise OSError(told)
 
     rows = ps.read_arrow(pa.table({"k": [1], "x": [1]}))
     job = rows.map_batches(fail).for_each(print).start()
